@@ -1,1 +1,43 @@
+//! The words and rules of Vitrine: ids, states and legal moves, plans, permissions, limits, errors, tokens, wire types.
 //!
+//! No I/O and no clock: times come in as epoch milliseconds and randomness as bytes. Everything else agrees on these types.
+//! Randomness is handed in by [`Entropy`], so that a test can make the same ids twice.
+
+pub mod api_key;
+pub mod browser;
+pub mod end_reason;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod permission;
+pub mod plan;
+pub mod proxy;
+pub mod rate;
+pub mod session;
+pub mod token;
+pub mod wire;
+
+pub use api_key::ApiKeySecret;
+pub use browser::{BrowserSpec, EgressProfile, Isolation, Weight};
+pub use end_reason::{EndReason, SchedulingReason};
+pub use error::{Code, Context, Error};
+pub use id::{ApiKeyId, EventId, MachineId, OrganizationId, RunId, SessionId};
+pub use permission::{Permission, Permissions};
+pub use plan::{Feature, Plan, PlanLimits, Plans};
+pub use proxy::{Proxy, ProxyProtocol, Secret};
+pub use session::{Desired, Kind, NotNow, Status, Transition};
+
+/// Milliseconds since the Unix epoch; the only form in which a time is stored or sent.
+pub type EpochMs = i64;
+
+/// Where random bytes come from: the operating system in the binary, a fixed sequence in tests.
+pub trait Entropy: Send + Sync {
+    /// Fills the whole buffer.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+impl<F: Fn(&mut [u8]) + Send + Sync> Entropy for F {
+    fn fill(&self, buffer: &mut [u8]) {
+        self(buffer)
+    }
+}
