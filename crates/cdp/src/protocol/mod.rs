@@ -1,0 +1,8 @@
+//! Types of the DevTools protocol, one module a domain: what `domains.toml` names, written by `cargo xtask cdp`.
+
+pub mod browser;
+pub mod inspector;
+pub mod network;
+pub mod page;
+pub mod runtime;
+pub mod target;
