@@ -120,6 +120,11 @@ impl Connection {
         self.subscribe(None)
     }
 
+    /// Whether calls can still be answered.
+    pub fn is_open(&self) -> bool {
+        self.ended.borrow().is_none()
+    }
+
     /// Waits until the connection has ended and says why.
     pub async fn closed(&self) -> Closed {
         let mut ended = self.ended.clone();

@@ -1,0 +1,57 @@
+//! Chromium's flags, each with its reason. A flag without a reason does not stand here.
+
+use crate::launch::Build;
+
+/// Who gets a flag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    Both,
+    Shell,
+    Full,
+}
+
+use For::{Both, Full, Shell};
+
+const FLAGS: &[(For, &str, &str)] = &[
+    (Full, "--headless=new", "no display in a capsule"),
+    (Full, "--no-first-run", "no welcome page, no import from other browsers"),
+    (Full, "--no-default-browser-check", "nothing to ask and nobody to answer"),
+    (Full, "--disable-default-apps", "no bundled applications in a fresh profile"),
+    (Full, "--disable-component-update", "the updater's scratch filled 125 GB in two hours elsewhere"),
+    (Full, "--disable-sync", "no account of ours or the client's"),
+    (Both, "--disable-background-networking", "only the client's own traffic leaves and is counted"),
+    (Both, "--disable-breakpad", "no crash dumps written or sent"),
+    (Both, "--disable-crash-reporter", "one process less; a crash is seen by its exit"),
+    (Both, "--no-proxy-server", "the capsule's network is the proxy; the environment must not name another"),
+    (Both, "--disable-quic", "UDP leads nowhere in a capsule, so QUIC would only wait for its own failure"),
+    (Both, "--no-pings", "no hyperlink auditing beacons"),
+    (Both, "--password-store=basic", "no keyring service to ask for over D-Bus"),
+    (Shell, "--hide-scrollbars", "screenshots as clients of a headless browser expect them"),
+    (Both, "--mute-audio", "no sound device; the audio service is not started for silence"),
+];
+
+const DISABLED_FEATURES: &[(For, &str, &str)] = &[
+    (Full, "MediaRouter", "casting looks for devices on the network"),
+    (Full, "OptimizationHints", "downloads models"),
+    (Full, "Translate", "asks a service for each foreign page"),
+];
+
+const ENABLED_FEATURES: &[(For, &str, &str)] = &[];
+
+/// The plain flags of a build.
+pub(crate) fn of(build: Build) -> impl Iterator<Item = String> {
+    select(FLAGS, build).map(str::to_owned)
+}
+
+pub(crate) fn enabled_features(build: Build) -> impl Iterator<Item = &'static str> {
+    select(ENABLED_FEATURES, build)
+}
+
+pub(crate) fn disabled_features(build: Build) -> impl Iterator<Item = &'static str> {
+    select(DISABLED_FEATURES, build)
+}
+
+fn select(table: &'static [(For, &str, &str)], build: Build) -> impl Iterator<Item = &'static str> {
+    let own = if build == Build::HeadlessShell { Shell } else { Full };
+    table.iter().filter(move |(whom, ..)| *whom == Both || *whom == own).map(|(_, name, _)| *name)
+}

@@ -1,0 +1,71 @@
+//! What a browser is started with. Assumes directories that exist and belong to the capsule's user; promises one command
+//! line for one `Launch`, with every feature list merged.
+
+use crate::discovery::DEVTOOLS_PORT;
+use crate::flags;
+use crate::host::Command;
+
+/// Which of Chromium's two programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// The default: no window system, a quarter of the start's CPU time.
+    HeadlessShell,
+    /// The whole browser, headless or in a window: stealth and extensions need it.
+    Chromium,
+}
+
+/// How one browser is started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    pub build: Build,
+    /// Path inside the host, of the program itself: the distribution's launcher scripts add flags and a shell.
+    pub executable: String,
+    pub user_data_dir: String,
+    /// `$HOME`: where Chromium looks for trusted certificates (see `trust`), fonts and crash folders.
+    pub home_dir: String,
+    /// `$TMPDIR`, so that nothing of a session is left in a shared folder.
+    pub temporary_dir: String,
+    /// Width and height of the window, in CSS pixels.
+    pub viewport: (u32, u32),
+    /// BCP 47, for `navigator.language` and `Accept-Language`.
+    pub language: Option<String>,
+    /// Merged with ours: Chromium obeys only the last list it is given.
+    pub enabled_features: Vec<String>,
+    pub disabled_features: Vec<String>,
+}
+
+impl Launch {
+    /// The command line.
+    pub fn command(&self) -> Command {
+        let mut argv = vec![self.executable.clone()];
+        argv.extend(flags::of(self.build));
+        argv.push(format!("--remote-debugging-port={DEVTOOLS_PORT}"));
+        argv.push(format!("--user-data-dir={}", self.user_data_dir));
+        argv.push(format!("--window-size={},{}", self.viewport.0, self.viewport.1));
+        if let Some(language) = &self.language {
+            argv.push(format!("--lang={language}"));
+            argv.push(format!("--accept-lang={language}"));
+        }
+        argv.extend(list("--enable-features", flags::enabled_features(self.build), &self.enabled_features));
+        argv.extend(list("--disable-features", flags::disabled_features(self.build), &self.disabled_features));
+        // A blank page, ready for the first client.
+        argv.push("about:blank".into());
+        let env = [("HOME", &self.home_dir), ("TMPDIR", &self.temporary_dir)];
+        Command {
+            argv,
+            env: env.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect(),
+            cwd: self.home_dir.clone(),
+        }
+    }
+}
+
+/// One flag for a whole list, each name once, or none.
+fn list(flag: &str, ours: impl Iterator<Item = &'static str>, more: &[String]) -> Option<String> {
+    let mut kept: Vec<&str> = Vec::new();
+    for name in ours.map(|name| -> &str { name }).chain(more.iter().map(String::as_str)) {
+        if !kept.contains(&name) {
+            kept.push(name);
+        }
+    }
+    (!kept.is_empty()).then(|| format!("{flag}={}", kept.join(",")))
+}
