@@ -37,7 +37,8 @@ pub(super) fn fetch(
     tar.finish(unpack.arg("--directory").arg(&package), said)?;
 
     for (from, to) in &program.copy {
-        let (from, to) = (package.join(from), tree.join(to));
+        // By components: the system refuses to move a path that ends in `.`.
+        let (from, to) = (package.join(from).components().collect::<PathBuf>(), tree.join(to));
         create_parent(&to)?;
         fs::rename(&from, &to).map_err(ImageError::file("taking from the package", &from))?;
     }
