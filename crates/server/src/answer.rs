@@ -1,0 +1,71 @@
+//! Errors as HTTP: the cloud dialect's one table from [`Code`] to a status and a word, and the body's shape.
+//!
+//! The private cause never reaches the body; it travels beside the response to the outermost layer, which logs it once.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::{Map, Value};
+use vitrine_model::{Code, Error};
+
+/// What a handler answers when it fails.
+#[derive(Debug)]
+pub struct Failure(pub Error);
+
+/// What a handler answers.
+pub type Answer<T> = Result<T, Failure>;
+
+/// The cause of a failure, beside the response, for the log alone.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// What the caller was told.
+    pub code: Code,
+    /// What really happened.
+    pub private: String,
+}
+
+/// The status and the word of each code.
+pub fn dialect(code: Code) -> (StatusCode, &'static str) {
+    match code {
+        Code::Unauthenticated => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
+        Code::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
+        Code::PermissionDenied => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+        Code::InvalidRequest => (StatusCode::BAD_REQUEST, "INVALID_REQUEST"),
+        Code::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
+        Code::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+        Code::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
+        Code::PlanFeatureUnavailable => (StatusCode::FORBIDDEN, "PLAN_FEATURE_UNAVAILABLE"),
+        Code::PlanLimitExceeded => (StatusCode::FORBIDDEN, "PLAN_LIMIT_EXCEEDED"),
+        Code::InvalidState => (StatusCode::CONFLICT, "INVALID_STATE"),
+        Code::ProfileInUse => (StatusCode::CONFLICT, "PROFILE_IN_USE"),
+        Code::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
+        Code::SchedulingFailed => (StatusCode::SERVICE_UNAVAILABLE, "SCHEDULING_FAILED"),
+        Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let Error { code, message, context, private } = self.0;
+        let (status, word) = dialect(code);
+        let mut body = Map::new();
+        body.insert("error".into(), Value::String(message));
+        body.insert("code".into(), Value::String(word.into()));
+        body.extend(*context);
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(http::header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+        }
+        if let Some(private) = private {
+            response.extensions_mut().insert(Cause { code, private });
+        }
+        response
+    }
+}
