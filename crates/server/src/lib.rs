@@ -5,5 +5,6 @@
 
 pub mod answer;
 pub mod clock;
+pub mod gateway;
 
 pub use clock::{Clock, SystemClock};

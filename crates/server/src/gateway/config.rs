@@ -1,0 +1,54 @@
+//! What an operator may set of the gateway, each figure with its unit in its name.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The gateway's limits and times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Connections at once, of all sessions.
+    pub connections_max: usize,
+    /// Connections at once to one session.
+    pub session_connections_max: usize,
+    /// A machine that does not answer for so long is unreachable.
+    pub dial_ms_max: u64,
+    /// How often both ends of every connection are pinged.
+    pub ping_ms: u64,
+    /// An end that gave no sign of life for so long is dead. More than `ping_ms`, so that a ping can be answered.
+    pub silence_ms_max: u64,
+    /// The longest wait for each step of a goodbye: for a frame in flight to end, for the reason of an end, for the close frame
+    /// to arrive.
+    pub farewell_ms_max: u64,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            session_connections_max: 64,
+            dial_ms_max: 2_000,
+            ping_ms: 20_000,
+            silence_ms_max: 30_000,
+            farewell_ms_max: 2_000,
+        }
+    }
+}
+
+impl GatewayConfig {
+    pub(super) fn dial_time(&self) -> Duration {
+        Duration::from_millis(self.dial_ms_max)
+    }
+
+    pub(super) fn ping_time(&self) -> Duration {
+        Duration::from_millis(self.ping_ms)
+    }
+
+    pub(super) fn silence_time(&self) -> Duration {
+        Duration::from_millis(self.silence_ms_max)
+    }
+
+    pub(super) fn farewell_time(&self) -> Duration {
+        Duration::from_millis(self.farewell_ms_max)
+    }
+}
