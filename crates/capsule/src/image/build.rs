@@ -16,8 +16,10 @@ use super::{ImageError, apt, programs};
 
 const CUSTOMIZE: &str = include_str!("customize.sh");
 
-/// Documentation stays out, also of what is installed in a capsule later; licences stay in.
-const DPKG_OPTIONS: [&str; 5] = [
+/// Documentation stays out, licences stay in, and nothing is flushed file by file; so too for what is installed in a
+/// capsule later, which is as short-lived.
+const DPKG_OPTIONS: [&str; 6] = [
+    "force-unsafe-io",
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/info/*",
     "path-exclude=/usr/share/locale/*",

@@ -36,4 +36,5 @@ for check in "$here"/checks/*; do
   inside sh -eu -c "$(cat "$check")" > "$here/versions/$name"
 done
 
-rm -rf "$root"/var/log/* "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old "$root"/tmp/* "$root"/root/.cache "$root"/root/.npm
+# Not /tmp: mmdebstrap keeps apt's configuration there, and without it would clean the lists of the machine instead.
+rm -rf "$root"/var/log/* "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old "$root"/root/.cache "$root"/root/.npm
