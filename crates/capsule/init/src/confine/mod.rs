@@ -1,0 +1,79 @@
+//! The steps of a confinement, in the only order in which they are right.
+//!
+//! The network, mount and process namespaces are made while the process still belongs to the host's user namespace,
+//! so they belong to it too: whatever a capsule's programs become, they can neither mount nor touch the firewall.
+
+mod links;
+mod netlink;
+mod nft;
+mod privileges;
+mod root;
+mod tree;
+mod users;
+
+use std::fs;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::thread::UnshareFlags;
+use vitrine_init::{Plan, READY};
+
+use crate::error::{Failure, Step};
+use crate::supervise::Supervisor;
+use crate::sys;
+
+/// Which of the two processes this is after the confinement.
+pub enum Role {
+    /// Has nothing left to do.
+    Launcher,
+    /// Process 1 of the capsule.
+    First(Supervisor),
+}
+
+/// Programs are chosen before process 1, and capsules before the host's own services, when memory runs out; the
+/// helper must not inherit the protection that a service manager may have given to its parent.
+const OWN_OOM_SCORE: &str = "0";
+
+pub fn confine(plan: &Plan) -> Result<Role, Failure> {
+    for group in &plan.groups {
+        fs::write(group, "0").step(|| format!("join {}", group.display()))?;
+    }
+    fs::write("/proc/self/oom_score_adj", OWN_OOM_SCORE).step(|| "set the own out-of-memory score".into())?;
+    rustix::process::umask(rustix::fs::Mode::empty());
+    sys::unshare(UnshareFlags::NEWNET).step(|| "make a network namespace".into())?;
+    links::configure()?;
+    nft::configure(plan.profile)?;
+    let users = users::namespace(plan.uid_base)?;
+    let rest = UnshareFlags::NEWNS
+        | UnshareFlags::NEWPID
+        | UnshareFlags::NEWIPC
+        | UnshareFlags::NEWUTS
+        | UnshareFlags::NEWCGROUP;
+    sys::unshare(rest).step(|| "make the capsule's namespaces".into())?;
+    match sys::fork().step(|| "start process 1".into())? {
+        Some(_) => Ok(Role::Launcher),
+        None => become_first(plan, users).map(Role::First),
+    }
+}
+
+fn become_first(plan: &Plan, users: OwnedFd) -> Result<Supervisor, Failure> {
+    rustix::process::setsid().step(|| "lead a session".into())?;
+    let listener = root::enter(plan, &users)?;
+    rustix::system::sethostname(plan.hostname.as_bytes()).step(|| "set the host name".into())?;
+    privileges::limit_resources()?;
+    privileges::enter_users(&users)?;
+    drop(users);
+    root::write_names(&plan.hostname)?;
+    privileges::drop_all(plan)?;
+    let supervisor = Supervisor::new(listener).step(|| "prepare for requests".into())?;
+    announce()?;
+    Ok(supervisor)
+}
+
+/// Say that all is done, then let go of the host's descriptors.
+fn announce() -> Result<(), Failure> {
+    let mut output = std::io::stdout();
+    writeln!(output, "{READY}").and_then(|()| output.flush()).step(|| "report".into())?;
+    let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null").step(|| "open /dev/null".into())?;
+    sys::replace_standard(null.as_fd()).step(|| "let go of the host's descriptors".into())
+}

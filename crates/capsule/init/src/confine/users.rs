@@ -1,0 +1,46 @@
+//! The capsule's user namespace: its ids from 0 are the host's from `uid_base`.
+//!
+//! It is made by a short-lived child, since the mapping of the image needs it before anyone may live in it.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+
+use rustix::process::WaitOptions;
+use rustix::thread::UnshareFlags;
+use vitrine_init::IDS;
+
+use crate::error::{Failure, Step};
+use crate::sys;
+
+/// A descriptor that keeps the namespace alive.
+pub fn namespace(uid_base: u32) -> Result<OwnedFd, Failure> {
+    let (made, says_made) = rustix::pipe::pipe().step(|| "make a pipe".into())?;
+    let (may_leave, lets_leave) = rustix::pipe::pipe().step(|| "make a pipe".into())?;
+    let Some(child) = sys::fork().step(|| "start the holder of the user namespace".into())? else {
+        drop((made, lets_leave));
+        hold(&says_made, &may_leave)
+    };
+    drop((says_made, may_leave));
+    let mut word = [0];
+    let count = rustix::io::read(&made, &mut word).step(|| "wait for the user namespace".into())?;
+    if count == 0 {
+        return Err("its holder was refused").step(|| "make a user namespace".into());
+    }
+    let holder = format!("/proc/{}", child.as_raw_nonzero());
+    let map = format!("0 {uid_base} {IDS}");
+    for file in ["uid_map", "gid_map"] {
+        fs::write(format!("{holder}/{file}"), &map).step(|| format!("write the {file} from {uid_base}"))?;
+    }
+    let users = File::open(format!("{holder}/ns/user")).step(|| "open the user namespace".into())?;
+    drop(lets_leave);
+    rustix::process::waitpid(Some(child), WaitOptions::empty()).step(|| "join the holder".into())?;
+    Ok(users.into())
+}
+
+fn hold(says_made: &OwnedFd, may_leave: &OwnedFd) -> ! {
+    if sys::unshare(UnshareFlags::NEWUSER).is_ok() && rustix::io::write(says_made, b"m").is_ok() {
+        // Returns when the other end is closed, by whatever happened to the parent.
+        let _ = rustix::io::read(may_leave, &mut [0]);
+    }
+    std::process::exit(0)
+}

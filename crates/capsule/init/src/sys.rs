@@ -1,0 +1,120 @@
+//! The system calls for which there is no safe wrapper, each behind a function that is safe to call.
+//!
+//! Assumes a single-threaded process: that is what makes `fork` and `unshare` sound here.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::process::Pid;
+use rustix::thread::UnshareFlags;
+
+/// Leave the given namespaces for new ones.
+pub fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
+    // SAFETY: this process has one thread and never asks for FILES, the only flag that can surprise another thread.
+    unsafe { rustix::thread::unshare_unsafe(flags) }
+}
+
+/// `None` in the child.
+pub fn fork() -> io::Result<Option<Pid>> {
+    // SAFETY: this process has one thread, so the child finds every lock free.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(Pid::from_raw(pid)),
+    }
+}
+
+/// Set attributes of a whole mount tree; with `users`, map its ids through that user namespace.
+pub fn mount_setattr(mount: BorrowedFd<'_>, attributes: u64, users: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let mut setting = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    if let Some(users) = users {
+        setting.attr_set |= libc::MOUNT_ATTR_IDMAP;
+        setting.userns_fd = users.as_raw_fd() as u64;
+    }
+    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    // SAFETY: the path is a terminated string and `setting` lives for the call, whose size argument is its own.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw mut setting,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Close every descriptor from `first` on; to be called before anything is opened.
+pub fn close_from(first: u32) -> io::Result<()> {
+    // SAFETY: called once, before this process owns any descriptor.
+    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Block SIGCHLD and receive it by descriptor instead.
+pub fn child_signals() -> io::Result<OwnedFd> {
+    // SAFETY: the set is initialised by `sigemptyset` before it is used, and a non-negative result of `signalfd` is a
+    // descriptor that nobody else owns.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        match libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+            -1 => Err(io::Error::last_os_error()),
+            descriptor => Ok(OwnedFd::from_raw_fd(descriptor)),
+        }
+    }
+}
+
+/// Make the program a leader of its own session and process group, so that a signal reaches what it starts.
+pub fn lead_session(command: &mut Command) {
+    let setsid = || rustix::process::setsid().map(drop).map_err(io::Error::from);
+    // SAFETY: `setsid` is one system call; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(setsid) };
+}
+
+/// Signal every process of this namespace but process 1 itself.
+pub fn kill_everybody(signal: rustix::process::Signal) -> rustix::io::Result<()> {
+    // SAFETY: sends a signal and touches no memory.
+    match unsafe { libc::kill(-1, signal.as_raw()) } {
+        0 => Ok(()),
+        _ => Err(rustix::io::Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(rustix::io::Errno::PERM)),
+    }
+}
+
+/// Whether the other end of a socket belongs to a process outside of this process namespace, which has no id here.
+pub fn peer_is_foreign(socket: &OwnedFd) -> bool {
+    let mut peer = libc::ucred { pid: -1, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: `peer` and `length` live for the call, and `length` is the size of `peer`.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    done == 0 && peer.pid == 0
+}
+
+/// Put this in the place of standard input, output and error.
+pub fn replace_standard(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    for standard in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: the standard descriptors are owned by nobody in particular and stay open throughout.
+        if unsafe { libc::dup2(descriptor.as_raw_fd(), standard) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
