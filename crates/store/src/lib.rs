@@ -1,1 +1,44 @@
+//! Every SQL statement: one store over SQLite (embedded) or PostgreSQL (scaled out), with the same guards and transitions.
 //!
+//! Assumes that the caller owns the clock (`now` comes in with every call) and the randomness (ids come in). Promises that
+//! a session moves only by [`vitrine_model::Status::on`], that every write of a machine carries `(machine, epoch,
+//! generation)` and is refused once any of them has moved on, that a machine's counters and the events are written in the
+//! transaction of the move itself, and that both databases answer the same.
+
+mod api_key;
+mod backend;
+mod create;
+mod end;
+mod error;
+mod event;
+mod health;
+mod idempotency;
+mod machine;
+mod migrations;
+mod moves;
+mod organization;
+mod overdue;
+mod place;
+mod reap;
+mod secret;
+mod session;
+mod step;
+mod usage;
+mod work;
+
+pub use api_key::{ApiKey, NewApiKey};
+pub use backend::{Location, Store, StoreOptions};
+pub use create::{CreateLimits, NewSession, Refused};
+pub use error::{Result, StoreError};
+pub use event::Event;
+pub use health::{Counts, RecentEnds};
+pub use idempotency::{Claim, SavedAnswer};
+pub use machine::{Machine, MachineState, Registration};
+pub use organization::Organization;
+pub use place::{Fit, PlaceOptions, Placed};
+pub use reap::{ReapOptions, Reaped};
+pub use session::{Session, SessionError};
+pub use usage::{Usage, UsageRecord, WeightCounts};
+
+/// Starts on a machine before a session is given up.
+pub const ATTEMPTS_MAX: i64 = 4;
