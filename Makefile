@@ -1,0 +1,12 @@
+# Thin names for the scripts, which also run on a machine without make.
+.PHONY: run test build bench lint
+run:
+	@scripts/run
+test:
+	@scripts/test
+build:
+	@scripts/build
+bench:
+	@scripts/bench
+lint:
+	@scripts/lint
