@@ -1,1 +1,88 @@
-fn main() {}
+//! The binary: command line, configuration, wiring. What is decided here is only what to start and what to print.
+
+mod cli;
+mod client;
+mod command;
+mod config;
+mod output;
+mod progress;
+
+use clap::Parser as _;
+use cli::{Cli, Command, Configuration, Image};
+use client::{Client, ClientError};
+use config::load::{Sources, load};
+use config::setting::{self, Flags};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit_code(&error)
+        }
+    }
+}
+
+/// A configuration that cannot be read or makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration is wrong:\n{0}")]
+struct WrongConfiguration(String);
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { global, command } = cli;
+    let mut flags = command_flags(&command);
+    if let (Some(directory), Some(setting)) = (&global.data_dir, setting::find(setting::GLOBAL)) {
+        flags.0.push((setting, directory.clone()));
+    }
+    let loaded = load(&Sources::of_process(global.config.clone(), flags));
+    let loaded = loaded.map_err(|error| WrongConfiguration(format!("{error:#}")))?;
+    match command {
+        Command::Config(command) => return Ok(command::config::run(&command, &loaded, global.json)),
+        Command::Image(command) => command::image::run(command, &loaded.config, global.json)?,
+        Command::Keys(command) => {
+            wait(async { command::keys::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
+        }
+        Command::Browser(command) => {
+            wait(async { command::browser::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
+        }
+        Command::Serve(_) | Command::Doctor(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn command_flags(command: &Command) -> Flags {
+    match command {
+        Command::Serve(settings)
+        | Command::Doctor(settings)
+        | Command::Config(Configuration::Check(settings) | Configuration::Show(settings))
+        | Command::Image(Image::Build { settings, .. } | Image::List { settings } | Image::Rm { settings, .. }) => {
+            settings.flags.clone()
+        }
+        Command::Keys(_) | Command::Browser(_) => Flags::default(),
+    }
+}
+
+/// Runs a client command to its end, on this thread.
+fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// The table of exit codes in the help.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let refused = |status: u16, code: &str| match (status, code) {
+        (404, _) => 3,
+        (409 | 429 | 503, _) => 6,
+        (401 | 403, _) => 4,
+        _ => 1,
+    };
+    ExitCode::from(match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Unreachable { .. }) => 5,
+        Some(ClientError::NoKey) => 4,
+        Some(ClientError::Refused { status, code, .. }) => refused(status.as_u16(), code),
+        Some(ClientError::NotOurs { .. }) => 1,
+        None if error.is::<WrongConfiguration>() => 2,
+        None => 1,
+    })
+}

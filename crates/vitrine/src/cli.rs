@@ -1,0 +1,316 @@
+//! What can be typed: commands, flags and their help texts.
+
+use crate::config::ProxyUrl;
+use crate::config::setting::Flags;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const AFTER_HELP: &str = "\
+Examples:
+  vitrine serve --data-dir ./data --listen 127.0.0.1:7070
+  vitrine doctor
+  vitrine browser create --wait
+  vitrine browser cdp ID
+  vitrine keys create --name ci --permission browser_sessions:create
+
+Keys: commands that talk to a server take --api-key or VITRINE_API_KEY. When neither is
+given and the server is on this machine, the key in DATA_DIR/api-key is used, if you may
+read it.
+
+Settings: every flag of `vitrine serve` is also a variable (--pool-browsers is
+VITRINE_POOL_BROWSERS) and a key of vitrine.toml (pool.browsers). Flags win over variables,
+variables over the file. The file is ./vitrine.toml, else /etc/vitrine/vitrine.toml, or the
+one that --config names. `vitrine config show` says what holds and why.
+
+Exit codes:
+  0  done
+  1  failed
+  2  the command line or the configuration is wrong
+  3  no such thing
+  4  refused: key, permission or plan
+  5  the server cannot be reached
+  6  not now: rate limit, no capacity, or the session's state; try again later";
+
+/// Browsers and sandboxes that programs drive and people can look into.
+#[derive(Debug, Parser)]
+#[command(name = "vitrine", version, after_help = AFTER_HELP, max_term_width = 120, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Print JSON instead of tables and text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Configuration file [default: ./vitrine.toml, else /etc/vitrine/vitrine.toml]
+    #[arg(long, global = true, env = "VITRINE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the server's database, keys and sessions [VITRINE_DATA_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// The server to talk to [default: http://127.0.0.1:7070, or where `listen` says]
+    #[arg(long, global = true, env = "VITRINE_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// API key [default: the file DATA_DIR/api-key of a server on this machine]
+    #[arg(long, global = true, env = "VITRINE_API_KEY", value_name = "KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+    /// The operator's key [default: the file DATA_DIR/operator-key of a server on this machine]
+    #[arg(long, global = true, env = "VITRINE_OPERATOR_KEY", value_name = "KEY", hide_env_values = true)]
+    pub operator_key: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    ///
+    /// The first start makes an organization on plan `scale` and writes its API key to DATA_DIR/api-key and the operator's
+    /// key to DATA_DIR/operator-key. When the image that sessions run is missing, it is built in the background.
+    /// SIGTERM lets sessions finish for `shutdown.grace_ms`, then ends them; a second signal ends them at once.
+    Serve(Settings),
+    /// Say what this machine lacks and how to get it
+    ///
+    /// Exits with 1 when something is missing without which sessions cannot run.
+    Doctor(Settings),
+    /// Build, list and remove the images that sessions run
+    #[command(subcommand)]
+    Image(Image),
+    /// Create, list, rotate and revoke API keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Create, look at and end browser sessions
+    #[command(subcommand)]
+    Browser(Browser),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(Configuration),
+}
+
+/// Settings given as flags.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Image {
+    /// Build an image; does nothing when it is there already
+    Build {
+        /// Which one
+        #[arg(default_value = "standard")]
+        name: String,
+        /// A definition of your own, in the form of images/standard.toml
+        #[arg(long, value_name = "FILE", conflicts_with = "name")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// List built images
+    #[command(visible_alias = "ls")]
+    List {
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Remove a built image that nothing runs on
+    Rm {
+        /// Its id, as listed
+        id: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Create a key; its secret is shown once
+    Create {
+        /// What it is for
+        #[arg(long)]
+        name: String,
+        /// What it may do, for example browser_sessions:create; repeat for several [default: everything]
+        #[arg(long = "permission", value_name = "PERMISSION")]
+        permissions: Vec<String>,
+        /// When it stops working, for example 30d or 12h from now [default: never]
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        expires: Option<Duration>,
+    },
+    /// List keys; secrets are never shown again
+    #[command(visible_alias = "ls")]
+    List,
+    /// Give a key a new secret; the old one works on for the grace time
+    Rotate {
+        /// The key's id, as listed
+        id: String,
+        /// How long the old secret works on, for example 1h [default: not at all]
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        grace: Option<Duration>,
+    },
+    /// Make a key stop working at once
+    Revoke {
+        /// The key's id, as listed
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Browser {
+    /// Create a browser session
+    Create(Box<Create>),
+    /// List the sessions that are not over
+    #[command(visible_alias = "ls")]
+    List {
+        /// At most so many, newest first
+        #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u8).range(1..=100))]
+        limit: u8,
+    },
+    /// Show a session
+    Show {
+        /// The session's id
+        id: String,
+    },
+    /// End a session
+    #[command(visible_alias = "rm")]
+    End {
+        /// The session's id
+        id: String,
+    },
+    /// Print the URL that Playwright and Puppeteer connect to
+    ///
+    /// Waits until the session is ready. Treat the URL like a password: whoever has it drives the browser.
+    Cdp {
+        /// The session's id
+        id: String,
+    },
+}
+
+/// The fields of a new browser session.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vitrine browser create --wait
+  vitrine browser create --weight heavy --max-duration 10m --idle-timeout 2m
+  vitrine browser create --proxy socks5://user:password@proxy.example.com:1080")]
+pub struct Create {
+    /// Wait until it is ready, and print it then
+    #[arg(long)]
+    pub wait: bool,
+    /// Memory tier [default: light]
+    #[arg(long)]
+    pub weight: Option<Weight>,
+    /// Whether the machine may hold other organizations' sessions [default: shared]
+    #[arg(long)]
+    pub isolation: Option<Isolation>,
+    /// Which way out to the network
+    #[arg(long)]
+    pub egress_profile: Option<EgressProfile>,
+    /// A proxy of your own: http, https or socks5://[USER:PASSWORD@]HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<ProxyUrl>,
+    /// End it after this time, for example 10m; a bare number is milliseconds [default: the plan's longest]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub max_duration: Option<Duration>,
+    /// End it so long after the last client left, for example 2m; 0 is never [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub idle_timeout: Option<Duration>,
+    /// Preferred region, three letters
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Name of a saved profile: cookies, storage and logins
+    #[arg(long)]
+    pub profile_key: Option<String>,
+    /// A full Chromium whose traits agree with one another
+    #[arg(long)]
+    pub stealth: bool,
+    /// Keep a recording (MP4)
+    #[arg(long)]
+    pub recording: bool,
+    /// Notice captchas
+    #[arg(long)]
+    pub captcha: bool,
+    /// Keep a HAR of the network traffic
+    #[arg(long)]
+    pub har: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Weight {
+    Light,
+    Medium,
+    Heavy,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Isolation {
+    Shared,
+    Dedicated,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum EgressProfile {
+    SharedDc,
+    DedicatedDc,
+    RotatingResidential,
+    StaticResidential,
+    ByoProxy,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Configuration {
+    /// Check every setting and say what is wrong with it
+    Check(Settings),
+    /// Print every setting, its value and where that came from
+    Show(Settings),
+}
+
+/// `500ms`, `30s`, `5m`, `2h`, `30d`, or milliseconds without a unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit_ms: u64 = match unit {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err("expected a number with ms, s, m, h or d, for example 5m".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a number with a unit, for example 5m".to_owned())?;
+    number.checked_mul(unit_ms).map(Duration::from_millis).ok_or_else(|| "that is too long".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_take_units() {
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("250"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        for wrong in ["", "m", "5 m", "5y", "-1s", "99999999999999999999d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn settings_are_flags_of_serve() {
+        let cli = Cli::try_parse_from(["vitrine", "serve", "--data-dir", "d", "--pool-browsers", "0"]).unwrap();
+        assert_eq!(cli.global.data_dir.as_deref(), Some("d"));
+        let Command::Serve(settings) = cli.command else { panic!("not serve") };
+        assert_eq!(settings.flags.0.len(), 1);
+        assert_eq!(settings.flags.0[0].0.key, "pool.browsers");
+    }
+}

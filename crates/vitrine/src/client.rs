@@ -1,0 +1,198 @@
+//! Talks to a server over its public API.
+
+use crate::cli::Global;
+use crate::config::{Config, Loaded};
+use anyhow::Context as _;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+
+/// Longer than the server holds an answer back when it is asked to wait.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// An answer of the API is never near this.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A request that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(
+        "could not reach the server at {url}: {cause}\n  Is it running? Start it with `vitrine serve`, or name another with --url or VITRINE_URL."
+    )]
+    Unreachable { url: String, cause: String },
+    #[error("{}", refusal_text(*.status, code, message, advice))]
+    Refused { status: StatusCode, code: String, message: String, advice: &'static str },
+    #[error(
+        "no API key: give --api-key or VITRINE_API_KEY, or name the folder of a server on this machine by --data-dir"
+    )]
+    NoKey,
+    #[error("the server at {url} answered with something else than the API: {what}")]
+    NotOurs { url: String, what: String },
+}
+
+fn refusal_text(status: StatusCode, code: &str, message: &str, advice: &str) -> String {
+    let advice = if advice.is_empty() { String::new() } else { format!("\n  {advice}") };
+    format!("{message} ({}{code}){advice}", if code.is_empty() { status.as_str() } else { "" })
+}
+
+/// A connection to a server with a key.
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    key: Option<String>,
+}
+
+impl Client {
+    /// By flags and variables; else the server that the configuration describes on this machine, with its own key.
+    pub fn new(global: &Global, loaded: &Loaded) -> anyhow::Result<Self> {
+        let url = global.url.clone().unwrap_or_else(|| local_url(&loaded.config));
+        let url = url.trim_end_matches('/').to_owned();
+        let key = match &global.api_key {
+            Some(key) => Some(key.trim().to_owned()),
+            // A key of this machine's server is not for another machine's.
+            None if is_loopback(&url) => read_key(&loaded.config.data_dir.join("api-key"))?,
+            None => None,
+        };
+        // Fails only when a provider was installed before, and then there is one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("vitrine/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_LIMIT)
+            .timeout(ANSWER_LIMIT)
+            .redirect(reqwest::redirect::Policy::none());
+        // The environment's proxy is for the world outside.
+        let http = if is_loopback(&url) { http.no_proxy() } else { http };
+        Ok(Self { http: http.build().context("could not set up TLS")?, url, key })
+    }
+
+    pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, ClientError> {
+        self.call(Method::GET, path, query, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        self.call(Method::POST, path, &[], Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, ClientError> {
+        self.call(Method::DELETE, path, query, None).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, ClientError> {
+        let key = self.key.as_deref().ok_or(ClientError::NoKey)?;
+        let address = format!("{}{path}", self.url);
+        let mut target = reqwest::Url::parse(&address).map_err(|error| self.unreachable(&error))?;
+        if !query.is_empty() {
+            target.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method, target).bearer_auth(key);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let mut answer = request.send().await.map_err(|error| self.unreachable(&root(&error)))?;
+        let status = answer.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unreachable(&root(&error)))? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > ANSWER_BYTES_MAX {
+                return Err(self.not_ours(format!("more than {ANSWER_BYTES_MAX} bytes")));
+            }
+        }
+        let value = serde_json::from_slice::<Value>(&bytes).ok().filter(Value::is_object);
+        let value = value.ok_or_else(|| self.not_ours(format!("status {status}, no JSON object")))?;
+        if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
+    }
+
+    fn unreachable(&self, cause: &dyn std::fmt::Display) -> ClientError {
+        ClientError::Unreachable { url: self.url.clone(), cause: cause.to_string() }
+    }
+
+    fn not_ours(&self, what: String) -> ClientError {
+        ClientError::NotOurs { url: self.url.clone(), what }
+    }
+}
+
+/// The innermost cause says what happened; the outer ones only that a request failed.
+fn root(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+fn refused(status: StatusCode, answer: &Value) -> ClientError {
+    let text = |key| answer.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let code = text("code");
+    let advice = match (status, code.as_str()) {
+        (_, "PERMISSION_DENIED") => "Use a key that has this permission; `vitrine keys list` shows what each may do.",
+        (_, "PLAN_FEATURE_UNAVAILABLE" | "PLAN_LIMIT_EXCEEDED") => {
+            "End sessions you no longer need, ask for less, or have the operator change the organization's plan."
+        }
+        (_, "NOT_IMPLEMENTED") => "This version cannot do it yet; leave it out.",
+        (_, "SCHEDULING_FAILED") => "`vitrine doctor` says whether this machine can run sessions.",
+        (StatusCode::UNAUTHORIZED, _) => "Check --api-key or VITRINE_API_KEY; a key may have expired or been revoked.",
+        (StatusCode::TOO_MANY_REQUESTS, _) => "Wait a moment and try again.",
+        (StatusCode::NOT_FOUND, _) => "`vitrine browser list` and `vitrine keys list` show the ids that exist.",
+        _ => "",
+    };
+    let message = match (text("error"), text("reason")) {
+        (message, reason) if reason.is_empty() => message,
+        (message, reason) => format!("{message} [{reason}]"),
+    };
+    ClientError::Refused { status, code, message, advice }
+}
+
+fn local_url(config: &Config) -> String {
+    let mut address = config.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// The key in a file; none when there is no such file or we may not read it.
+fn read_key(path: &Path) -> anyhow::Result<Option<String>> {
+    use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    match std::fs::read_to_string(path) {
+        Ok(key) => Ok(Some(key.trim().to_owned()).filter(|key| !key.is_empty())),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory | PermissionDenied) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("could not read {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_key_goes_to_a_local_server_only() {
+        for url in ["http://127.0.0.1:7070", "http://localhost:1", "http://[::1]:7070", "https://127.9.9.9"] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in ["http://127.0.0.1.example.com", "http://10.0.0.1", "http://localhost.example", "nonsense"] {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_and_what_to_do() {
+        let answer = serde_json::json!({ "error": "no room", "code": "SCHEDULING_FAILED", "reason": "no_capacity" });
+        let text = refused(StatusCode::SERVICE_UNAVAILABLE, &answer).to_string();
+        assert!(text.starts_with("no room [no_capacity] (SCHEDULING_FAILED)\n"), "{text}");
+        assert!(text.contains("vitrine doctor"));
+        assert_eq!(refused(StatusCode::BAD_GATEWAY, &serde_json::json!({"error": "x"})).to_string(), "x (502)");
+    }
+}

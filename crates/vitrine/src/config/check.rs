@@ -1,0 +1,113 @@
+//! What has the right type and still makes no sense.
+
+use super::{Config, Loaded, setting};
+use std::path::Path;
+use tracing_subscriber::EnvFilter;
+
+/// A setting with a value that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub key: String,
+    pub message: String,
+}
+
+/// A lease must outlast this many beats, or one lost packet loses a machine.
+const BEATS_IN_A_LEASE: u64 = 3;
+
+/// Everything that is wrong, each as `PLACE: KEY: what is wrong`.
+pub fn check(loaded: &Loaded) -> Vec<String> {
+    let problems = problems(&loaded.config).into_iter();
+    let mut lines: Vec<String> = problems
+        .map(|problem| format!("{}: {}: {}", loaded.source(&problem.key), problem.key, problem.message))
+        .collect();
+    let unknown = loaded.unknown_variables.iter();
+    lines.extend(unknown.map(|name| format!("{name}: no such setting; `vitrine config show` lists all of them")));
+    lines
+}
+
+/// What is wrong with the values themselves.
+pub fn problems(config: &Config) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut demand = |holds: bool, key: &str, message: &str| {
+        debug_assert!(setting::find(key).is_some(), "{key}");
+        if !holds {
+            found.push(Problem { key: key.to_owned(), message: message.to_owned() });
+        }
+    };
+    let web = |url: &str| {
+        url.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
+        })
+    };
+    demand(
+        config.public_url.as_deref().is_none_or(web),
+        "public_url",
+        "expected http://HOST or https://HOST, with or without a path prefix, without a query",
+    );
+    let database = config.store.url.as_ref().map(|url| url.reveal());
+    demand(
+        database.is_none_or(|url| url.starts_with("postgres://") || url.starts_with("postgresql://")),
+        "store.url",
+        "expected postgres://USER:PASSWORD@HOST/DATABASE; leave it out for SQLite in the data folder",
+    );
+    let server = &config.server;
+    demand((1..=64).contains(&server.threads), "server.threads", "expected 1 to 64");
+    demand(server.connections_max > 0, "server.connections_max", "expected at least 1");
+    demand(server.body_max_bytes >= 1024, "server.body_max_bytes", "expected at least 1024");
+    demand(server.header_timeout_ms > 0, "server.header_timeout_ms", "expected at least 1");
+    demand(server.queue_deadline_ms > 0, "server.queue_deadline_ms", "expected at least 1");
+    demand(server.beat_ms > 0, "server.beat_ms", "expected at least 1");
+    demand(
+        server.lease_ms >= server.beat_ms.saturating_mul(BEATS_IN_A_LEASE),
+        "server.lease_ms",
+        "expected at least three times server.beat_ms",
+    );
+    demand(server.cors_origins.iter().all(|origin| web(origin)), "server.cors_origins", "expected https://HOST");
+    let region = &config.machine.region;
+    demand(
+        region.len() == 3 && region.bytes().all(|byte| byte.is_ascii_lowercase()),
+        "machine.region",
+        "expected three letters of a to z, for example iad",
+    );
+    demand(config.machine.slots > 0, "machine.slots", "expected at least 1");
+    demand(config.machine.reserve_total_mb != Some(0), "machine.reserve_total_mb", "expected at least 1");
+    demand(config.browser.base_mb >= 128, "browser.base_mb", "expected at least 128: a browser does not start in less");
+    demand(
+        config.pool.browsers <= config.machine.slots,
+        "pool.browsers",
+        "expected at most machine.slots: every waiting browser holds the place of a session",
+    );
+    let hosts = config.egress.hosts.parse::<vitrine_egress::HostExceptions>();
+    demand(hosts.is_ok(), "egress.hosts", &hosts.err().map(|error| error.to_string()).unwrap_or_default());
+    demand(
+        config.capsule.ca_bundle.as_deref().is_none_or(Path::is_file),
+        "capsule.ca_bundle",
+        "no such file; expected certificates in PEM form",
+    );
+    demand(
+        EnvFilter::builder().parse(&config.log.level).is_ok(),
+        "log.level",
+        "expected error, warn, info, debug or trace, or parts with levels such as info,vitrine_egress=debug",
+    );
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_right_and_nonsense_is_named() {
+        assert_eq!(problems(&Config::default()), []);
+        let mut config = Config { public_url: Some("ws://host".to_owned()), ..Config::default() };
+        config.server.lease_ms = config.server.beat_ms;
+        config.machine.region = "Europe".to_owned();
+        config.pool.browsers = config.machine.slots + 1;
+        config.egress.hosts = "site.test".to_owned();
+        config.log.level = "loud,=".to_owned();
+        let keys: Vec<String> = problems(&config).into_iter().map(|problem| problem.key).collect();
+        let expected =
+            ["public_url", "server.lease_ms", "machine.region", "pool.browsers", "egress.hosts", "log.level"];
+        assert_eq!(keys, expected);
+    }
+}

@@ -1,0 +1,232 @@
+//! The configuration: one typed value, made of defaults, `vitrine.toml`, the environment and flags, in rising precedence.
+//!
+//! A key `section.name` is `VITRINE_SECTION_NAME` in the environment and `--section-name` as a flag; [`setting`] lists
+//! them all. What does not fit its type is refused with the place it came from; what fits but makes no sense, by
+//! [`check`].
+
+pub mod check;
+pub mod load;
+pub mod setting;
+mod value;
+
+pub use load::Loaded;
+pub use value::{ProxyUrl, RateLimits};
+
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use vitrine_model::{Plans, Secret};
+
+const MINUTE_MS: u64 = 60_000;
+
+/// Every setting of a server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub image_dir: PathBuf,
+    /// What clients reach the server by, when that is not the address they connect to.
+    pub public_url: Option<String>,
+    pub store: Store,
+    pub server: Server,
+    pub shutdown: Shutdown,
+    pub machine: Machine,
+    pub browser: Browser,
+    pub pool: Pool,
+    pub egress: Egress,
+    pub capsule: Capsule,
+    pub image: Image,
+    pub log: Log,
+    pub rate_limits: RateLimits,
+    pub plans: Plans,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// `postgres://…`; without it, SQLite at `DATA_DIR/vitrine.db`.
+    pub url: Option<Secret>,
+}
+
+/// The server's own limits and clocks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub threads: usize,
+    pub trust_proxy: bool,
+    pub cors_origins: Vec<String>,
+    pub connections_max: usize,
+    pub body_max_bytes: usize,
+    pub header_timeout_ms: u64,
+    pub queue_deadline_ms: u64,
+    pub lease_ms: u64,
+    pub beat_ms: u64,
+}
+
+/// How a server stops.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    pub grace_ms: u64,
+}
+
+/// This host as placement sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    pub region: String,
+    pub region_global: String,
+    /// Memory that placement may promise; by default most of the machine's.
+    pub reserve_total_mb: Option<u32>,
+    pub slots: u32,
+}
+
+/// What a browser gets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Browser {
+    pub base_mb: u32,
+    pub reserve_light_mb: u32,
+    pub reserve_medium_mb: u32,
+    pub reserve_heavy_mb: u32,
+    pub idle_timeout_ms: u64,
+}
+
+/// Browsers that wait, started, for a session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    pub browsers: u32,
+    /// Below this much available memory the pool is not refilled.
+    pub memory_min_mb: u64,
+}
+
+/// The way out of the machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Egress {
+    /// Names that go to an address of the operator's choice, past the guard.
+    #[serde(deserialize_with = "value::hosts")]
+    pub hosts: String,
+    pub profiles: Profiles,
+    /// Asked instead of the machine's own.
+    pub name_servers: Vec<IpAddr>,
+}
+
+/// Upstream proxies of each egress profile; an empty list is an unconfigured profile.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Profiles {
+    pub dedicated_dc: Vec<ProxyUrl>,
+    pub rotating_residential: Vec<ProxyUrl>,
+    pub static_residential: Vec<ProxyUrl>,
+}
+
+/// What every capsule gets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capsule {
+    /// Certificates that capsules trust; by default the machine's own bundle.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// Which image capsules run, and how it is built.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    pub name: String,
+    /// Builds it at start when it is missing.
+    pub build: bool,
+    /// Lines of a `sources.list`, in place of the machine's own.
+    pub apt_sources: Vec<String>,
+}
+
+/// What the log looks like.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+/// One line for a person, or one JSON object a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
+            data_dir: default_data_dir(),
+            image_dir: vitrine_capsule::image::Store::default_directory(),
+            public_url: None,
+            store: Store { url: None },
+            server: Server::default(),
+            shutdown: Shutdown { grace_ms: 10_000 },
+            machine: Machine {
+                region: "loc".to_owned(),
+                region_global: "local".to_owned(),
+                reserve_total_mb: None,
+                slots: 200,
+            },
+            browser: Browser {
+                base_mb: 512,
+                reserve_light_mb: 96,
+                reserve_medium_mb: 192,
+                reserve_heavy_mb: 384,
+                idle_timeout_ms: MINUTE_MS,
+            },
+            pool: Pool { browsers: 4, memory_min_mb: 1024 },
+            egress: Egress { hosts: String::new(), profiles: Profiles::default(), name_servers: Vec::new() },
+            capsule: Capsule { ca_bundle: None },
+            image: Image { name: "standard".to_owned(), build: true, apt_sources: Vec::new() },
+            log: Log { format: LogFormat::Text, level: "info".to_owned() },
+            rate_limits: RateLimits::default(),
+            plans: Plans::default(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        /// More threads than this wait for SQLite's one writer, not for a core.
+        const THREADS_MAX: usize = 4;
+        Self {
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX),
+            trust_proxy: false,
+            cors_origins: Vec::new(),
+            connections_max: 10_000,
+            body_max_bytes: 1024 * 1024,
+            header_timeout_ms: 10_000,
+            queue_deadline_ms: MINUTE_MS,
+            lease_ms: 45_000,
+            beat_ms: 5_000,
+        }
+    }
+}
+
+impl Config {
+    /// The certificates that capsules trust: what is configured, else `SSL_CERT_FILE`, else Debian's bundle if there is one.
+    pub fn ca_bundle(&self) -> Option<PathBuf> {
+        const DEBIAN_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+        let named = std::env::var_os("SSL_CERT_FILE").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let chosen = self.capsule.ca_bundle.clone().or(named).unwrap_or_else(|| PathBuf::from(DEBIAN_BUNDLE));
+        (self.capsule.ca_bundle.is_some() || chosen.is_file()).then_some(chosen)
+    }
+}
+
+/// The system's place for root, the user's own otherwise.
+fn default_data_dir() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/vitrine");
+    }
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let share = variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
+    share.unwrap_or_else(|| PathBuf::from(".")).join("vitrine")
+}

@@ -1,0 +1,274 @@
+//! Every setting by name: its key, its variable, its flag, and what it does.
+//!
+//! The flags of `serve`, the variables that are read, `config show` and the reference page all come from this table; a
+//! test holds it against the fields of [`Config`](super::Config).
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use figment::value::Value;
+use std::borrow::Cow;
+use std::sync::LazyLock;
+use vitrine_model::Plan;
+
+/// The form in which a value is written as a flag or in the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Number,
+    Switch,
+    /// Comma-separated.
+    List,
+}
+
+/// How much a person who asks for help wants to see of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// With `-h`.
+    Always,
+    /// With `--help`.
+    Long,
+    /// In the reference only.
+    Reference,
+}
+
+/// One setting.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// `section.name`, as in the file.
+    pub key: Cow<'static, str>,
+    pub kind: Kind,
+    pub shown: Shown,
+    /// What it does and, in an example, how it is written.
+    pub help: Cow<'static, str>,
+    /// Its environment variable.
+    pub variable: String,
+    /// Its flag, without the dashes before it.
+    pub flag: String,
+    /// What it stands under in the help.
+    heading: String,
+}
+
+use Kind::{List, Number, Switch, Text};
+use Shown::{Always, Long, Reference};
+
+const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
+    ("listen", Text, Always, "Address and port to listen on, for example 0.0.0.0:7070"),
+    ("data_dir", Text, Always, "Folder of the database, keys and sessions"),
+    ("image_dir", Text, Always, "Folder of the images that capsules run, shared by all data folders of the machine"),
+    ("public_url", Text, Always, "What clients reach the server by, for example https://browsers.example.com/prefix"),
+    ("store.url", Text, Always, "PostgreSQL instead of SQLite, for example postgres://user:password@host/database"),
+    ("server.threads", Number, Long, "Worker threads"),
+    (
+        "server.trust_proxy",
+        Switch,
+        Long,
+        "Believe X-Forwarded-Proto and X-Forwarded-Host; only behind a proxy of yours",
+    ),
+    ("server.cors_origins", List, Long, "Origins whose pages may call the API, for example https://app.example.com"),
+    ("server.connections_max", Number, Long, "Client connections at once"),
+    ("server.body_max_bytes", Number, Long, "Largest request body of the API"),
+    ("server.header_timeout_ms", Number, Long, "Time a client has to send a request's head"),
+    ("server.queue_deadline_ms", Number, Long, "Time a session may wait for room before it fails with queue_timeout"),
+    ("server.lease_ms", Number, Reference, "Silence after which a machine counts as lost"),
+    ("server.beat_ms", Number, Reference, "Time between two signs of life of a machine"),
+    ("shutdown.grace_ms", Number, Long, "Time that sessions have to finish after SIGTERM before they are ended"),
+    ("machine.region", Text, Long, "Code of the machine's region, three letters, for example iad"),
+    ("machine.region_global", Text, Long, "Global code of the machine's region, for example na-east"),
+    (
+        "machine.reserve_total_mb",
+        Number,
+        Long,
+        "Memory that sessions may be promised; by default most of the machine's",
+    ),
+    ("machine.slots", Number, Long, "Sessions at once on this machine"),
+    ("browser.base_mb", Number, Long, "Memory limit of a browser before the tier of its weight is added"),
+    ("browser.reserve_light_mb", Number, Long, "Memory that placement counts for a browser of weight light"),
+    ("browser.reserve_medium_mb", Number, Long, "Memory that placement counts for a browser of weight medium"),
+    ("browser.reserve_heavy_mb", Number, Long, "Memory that placement counts for a browser of weight heavy"),
+    ("browser.idle_timeout_ms", Number, Long, "Default of idleTimeoutMs: time after the last client left; 0 is never"),
+    (
+        "pool.browsers",
+        Number,
+        Always,
+        "Browsers kept started for the next sessions; 0 starts each when it is asked for",
+    ),
+    ("pool.memory_min_mb", Number, Long, "Available memory below which no browser is started ahead of need"),
+    (
+        "egress.hosts",
+        Text,
+        Always,
+        "Names that go to an address of your choice, for example site.test=127.0.0.1,b.test=10.1.2.3",
+    ),
+    (
+        "egress.profiles.dedicated-dc",
+        List,
+        Long,
+        "Proxies of egress profile dedicated-dc; one is held by one organization",
+    ),
+    ("egress.profiles.rotating-residential", List, Long, "Proxies of egress profile rotating-residential"),
+    ("egress.profiles.static-residential", List, Long, "Proxies of egress profile static-residential"),
+    ("egress.name_servers", List, Long, "Addresses of the name servers to ask instead of the machine's own"),
+    (
+        "capsule.ca_bundle",
+        Text,
+        Long,
+        "Certificates that capsules trust; default SSL_CERT_FILE or the machine's bundle",
+    ),
+    ("image.name", Text, Long, "Image that sessions run"),
+    ("image.build", Switch, Long, "Build the image at start when it is missing"),
+    ("image.apt_sources", List, Long, "Lines of a sources.list for building images; default the machine's own"),
+    ("log.format", Text, Always, "text or json"),
+    ("log.level", Text, Always, "error, warn, info, debug, trace, or per part, for example info,vitrine_egress=debug"),
+    ("rate_limits", Text, Long, "Requests a minute / burst by class, for example browsers.create=6000/2000,*=600/100"),
+];
+
+const PLAN_SETTINGS: &[(&str, Kind, &str)] = &[
+    ("concurrent_browsers", Number, "Browser sessions at once on plan"),
+    ("browser_duration_max_ms", Number, "Longest browser session on plan"),
+    ("browser_hours_per_month", Number, "Browser hours a month on plan"),
+    ("concurrent_sandboxes", Number, "Sandboxes at once on plan"),
+    ("sandbox_duration_max_ms", Number, "Longest sandbox session on plan"),
+    ("sandbox_hours_per_month", Number, "Sandbox hours a month on plan"),
+    ("features", List, "Features, for example stealth,recording, on plan"),
+];
+
+/// All settings, in the order in which they are shown.
+pub fn all() -> &'static [Setting] {
+    static ALL: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+        let plain =
+            SETTINGS.iter().map(|(key, kind, shown, help)| Setting::new((*key).into(), *kind, *shown, (*help).into()));
+        let plans = Plan::ALL.iter().flat_map(|plan| {
+            let plan = plan.as_str();
+            PLAN_SETTINGS.iter().map(move |(name, kind, help)| {
+                let (key, help) = (format!("plans.{plan}.{name}"), format!("{help} {plan}"));
+                Setting::new(key.into(), *kind, Reference, help.into())
+            })
+        });
+        plain.chain(plans).collect()
+    });
+    &ALL
+}
+
+/// The setting with this key.
+pub fn find(key: &str) -> Option<&'static Setting> {
+    all().iter().find(|setting| setting.key == key)
+}
+
+impl Setting {
+    fn new(key: Cow<'static, str>, kind: Kind, shown: Shown, help: Cow<'static, str>) -> Self {
+        let variable = format!("VITRINE_{}", key.replace(['.', '-'], "_").to_uppercase());
+        let flag = key.replace(['.', '_'], "-");
+        let heading = match key.split_once('.') {
+            Some((section, _)) => format!("Settings: {section}"),
+            None => "Settings".to_owned(),
+        };
+        Self { key, kind, shown, help, variable, flag, heading }
+    }
+
+    /// What a value looks like.
+    pub fn expected(&self) -> &'static str {
+        match self.kind {
+            Kind::Text => "text",
+            Kind::Number => "a whole number, 0 or above",
+            Kind::Switch => "true or false",
+            Kind::List => "a comma-separated list",
+        }
+    }
+
+    /// Reads the text of a flag or a variable.
+    pub fn read(&self, text: &str) -> Result<Value, String> {
+        let wrong = || format!("expected {}, found `{text}`", self.expected());
+        match self.kind {
+            Kind::Text => Ok(Value::from(text)),
+            Kind::Number => text.trim().parse::<u64>().map(Value::from).map_err(|_| wrong()),
+            Kind::Switch => text.trim().parse::<bool>().map(Value::from).map_err(|_| wrong()),
+            Kind::List => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Ok(Value::from(items.map(Value::from).collect::<Vec<_>>()))
+            }
+        }
+    }
+
+    /// What the value that is shown must not contain: credentials.
+    pub fn is_secret(&self) -> bool {
+        self.key == "store.url"
+    }
+}
+
+/// The settings that were given as flags, by key.
+#[derive(Debug, Clone, Default)]
+pub struct Flags(pub Vec<(&'static Setting, String)>);
+
+impl Flags {
+    fn argument(setting: &'static Setting) -> Arg {
+        Arg::new(setting.key.as_ref())
+            .long(setting.flag.as_str())
+            .value_name(match setting.kind {
+                Kind::Text => "TEXT",
+                Kind::Number => "NUMBER",
+                Kind::Switch => "true|false",
+                Kind::List => "LIST",
+            })
+            .help(format!("{} [{}]", setting.help, setting.variable))
+            .help_heading(setting.heading.as_str())
+            .hide_short_help(setting.shown != Always)
+            .hide(setting.shown == Reference)
+            // A list of hosts or a number below zero is for our own reading to refuse, not for clap's.
+            .allow_hyphen_values(true)
+    }
+}
+
+/// `data_dir` is an argument of every command, since clients find the API key there; it is not declared a second time.
+pub const GLOBAL: &str = "data_dir";
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        command.args(all().iter().filter(|setting| setting.key != GLOBAL).map(Flags::argument))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = all().iter().filter(|setting| setting.key != GLOBAL);
+        let given = given.filter_map(|setting| {
+            let value = matches.get_one::<String>(setting.key.as_ref())?;
+            Some((setting, value.clone()))
+        });
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use std::collections::BTreeSet;
+
+    fn leaves(prefix: &str, value: &Value, into: &mut BTreeSet<String>) {
+        match value.as_dict().filter(|table| !table.is_empty()) {
+            Some(table) => table.iter().for_each(|(name, value)| {
+                let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                leaves(&key, value, into);
+            }),
+            None => drop(into.insert(prefix.to_owned())),
+        }
+    }
+
+    #[test]
+    fn the_table_names_every_field_and_nothing_else() {
+        let mut fields = BTreeSet::new();
+        leaves("", &Value::serialize(Config::default()).unwrap(), &mut fields);
+        let named: BTreeSet<String> = all().iter().map(|setting| setting.key.to_string()).collect();
+        assert_eq!(named, fields);
+        let variables: BTreeSet<String> = all().iter().map(|setting| setting.variable.clone()).collect();
+        assert_eq!(variables.len(), all().len(), "no two settings share a variable");
+    }
+}
