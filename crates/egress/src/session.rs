@@ -127,8 +127,8 @@ impl Egress {
         self.session.meter.events()
     }
 
-    /// Ends every connection with a reset and waits until nothing is left.
-    pub async fn stop(self) {
+    /// Ends every connection with a reset and waits until no task is left. There is no start after a stop.
+    pub async fn stop(&self) {
         self.cancel.cancel();
         self.tasks.wait().await;
     }
