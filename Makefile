@@ -7,6 +7,6 @@ test:
 build:
 	@scripts/build
 bench:
-	@scripts/bench
+	@bench/run
 lint:
 	@scripts/lint

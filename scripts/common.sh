@@ -66,8 +66,8 @@ need_toolchain() {
 # The distribution's own Rust: `cargo-web` is Debian's current one for stable releases, rustup comes with Debian 13.
 need_cargo() {
   has apt-cache || fail "no Rust toolchain: install Rust 1.$rust_minor_min or newer with rustup, then try again"
-  # A fresh machine may never have fetched the lists.
-  apt-cache show bash >/dev/null 2>&1 || as_root apt-get update -q
+  # A fresh machine has never fetched the lists.
+  as_root apt-get update -q
   for package in cargo cargo-web; do
     minor=$(apt-cache policy "$package" | sed -n 's/^ *Candidate: \(.*:\)\{0,1\}1\.\([0-9]*\)\..*/\2/p')
     if [ "${minor:-0}" -ge $rust_minor_min ]; then
