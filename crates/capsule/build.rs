@@ -27,7 +27,9 @@ fn main() {
     let manifest = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("init/Cargo.toml");
 
     let mut cargo = Command::new(variable("CARGO"));
-    FOREIGN.iter().for_each(|name| drop(cargo.env_remove(name)));
+    for name in FOREIGN {
+        cargo.env_remove(name);
+    }
     let status = cargo
         .args(["build", "--release", "--bin", "vitrine-init", "--target", &target])
         .arg("--manifest-path")

@@ -1,2 +1,43 @@
+//! Capsules: isolated units with their own root file system, processes, network and limits.
 //!
+//! Assumes Linux 5.19 or later with cgroups (v1, v2 or both) and nftables, and the privileges of root. Promises that
+//! nothing of a capsule outlives [`Native::destroy`], that a capsule outlives the process that made it and can be
+//! adopted by the next, and that a failure is never answered by weaker isolation.
+//!
+//! The order of privileged steps is in the `vitrine-init` package, which this library carries in itself.
+
+mod capsule;
+mod cgroup;
+mod client;
+mod delete;
+mod destroy;
+mod driver;
+mod error;
 pub mod image;
+mod launch;
+mod network;
+mod record;
+mod seccomp;
+mod slots;
+mod spec;
+mod sweep;
+mod sys;
+
+pub use capsule::Capsule;
+pub use cgroup::Usage;
+pub use client::Process;
+pub use driver::{Native, NativeConfig};
+pub use error::CapsuleError;
+pub use network::Network;
+pub use record::Record;
+pub use spec::{Limits, Spec};
+pub use sweep::SweepReport;
+pub use vitrine_init::{
+    Bind, Exec, ExecState, Exit, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Refusal, SOCKET_MARK, Stdio, User,
+};
+
+/// The resolver that programs in a capsule ask; TCP to it is redirected like all other TCP.
+pub const RESOLVER_ADDRESS: std::net::Ipv4Addr = {
+    let [a, b, c, d] = vitrine_init::RESOLVER_ADDRESS;
+    std::net::Ipv4Addr::new(a, b, c, d)
+};

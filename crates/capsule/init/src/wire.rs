@@ -36,6 +36,21 @@ pub struct Exec {
     pub stdio: Stdio,
 }
 
+impl Exec {
+    /// A detached program of the ordinary user in `/`, with an environment of nothing but a usual search path.
+    pub fn new(argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let path = ("PATH".into(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+        Self {
+            name: String::new(),
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: vec![path],
+            cwd: "/".into(),
+            user: User::Ordinary,
+            stdio: Stdio::Tail,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum User {
     /// Root of the capsule's user namespace.

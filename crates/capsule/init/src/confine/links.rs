@@ -22,21 +22,25 @@ const NEW_ADDRESS: u16 = 20;
 const NEW_ROUTE: u16 = 24;
 const INET: u8 = 2;
 const UP: u32 = 1;
+const DOWN: u32 = 0;
 
 pub fn configure() -> Result<(), Failure> {
     disable_ipv6()?;
     fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0").step(|| "free the low ports".into())?;
     let mut batch = Batch::default();
-    batch.message(NEW_LINK, ACKNOWLEDGE, &link(LOOPBACK), |_| {});
-    batch.message(NEW_LINK, ACKNOWLEDGE | CREATE | EXCLUSIVE, &link(ETHERNET), |attributes| {
+    batch.message(NEW_LINK, ACKNOWLEDGE, &link(LOOPBACK, UP), |_| {});
+    batch.message(NEW_LINK, ACKNOWLEDGE | CREATE | EXCLUSIVE, &link(ETHERNET, DOWN), |attributes| {
         let (name, link_info, info_kind, info_data, peer) = (3, 18, 1, 2, 1);
         attributes.text(name, "eth0");
         attributes.nest(link_info, |info| {
             info.text(info_kind, "veth");
             let other = |other: &mut Attributes| other.text(name, "peer0");
-            info.nest(info_data, |data| data.nest_after(peer, &link(PEER), other));
+            info.nest(info_data, |data| data.nest_after(peer, &link(PEER, DOWN), other));
         });
     });
+    // Neither end can be up before it has another.
+    batch.message(NEW_LINK, ACKNOWLEDGE, &link(PEER, UP), |_| {});
+    batch.message(NEW_LINK, ACKNOWLEDGE, &link(ETHERNET, UP), |_| {});
     let (address, local) = (1, 2);
     batch.message(NEW_ADDRESS, ACKNOWLEDGE | CREATE | EXCLUSIVE, &address_header(), |attributes| {
         attributes.bytes(address, &CAPSULE_ADDRESS);
@@ -61,11 +65,11 @@ fn disable_ipv6() -> Result<(), Failure> {
     Ok(())
 }
 
-/// `struct ifinfomsg`: a link of this index, to be up.
-fn link(index: u32) -> [u8; 16] {
+/// `struct ifinfomsg`: a link of this index, in this state.
+fn link(index: u32, state: u32) -> [u8; 16] {
     let mut header = [0; 16];
     header[4..8].copy_from_slice(&index.to_ne_bytes());
-    header[8..12].copy_from_slice(&UP.to_ne_bytes());
+    header[8..12].copy_from_slice(&state.to_ne_bytes());
     header[12..16].copy_from_slice(&UP.to_ne_bytes());
     header
 }

@@ -30,15 +30,11 @@ pub enum Role {
     First(Supervisor),
 }
 
-/// Programs are chosen before process 1, and capsules before the host's own services, when memory runs out; the
-/// helper must not inherit the protection that a service manager may have given to its parent.
-const OWN_OOM_SCORE: &str = "0";
-
 pub fn confine(plan: &Plan) -> Result<Role, Failure> {
     for group in &plan.groups {
         fs::write(group, "0").step(|| format!("join {}", group.display()))?;
     }
-    fs::write("/proc/self/oom_score_adj", OWN_OOM_SCORE).step(|| "set the own out-of-memory score".into())?;
+    privileges::give_up_oom_protection()?;
     rustix::process::umask(rustix::fs::Mode::empty());
     sys::unshare(UnshareFlags::NEWNET).step(|| "make a network namespace".into())?;
     links::configure()?;

@@ -6,6 +6,7 @@
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 const HEADER_BYTES: usize = 16;
@@ -48,7 +49,7 @@ impl Batch {
     /// Send all, to the routing subsystem unless another is named, and wait until every message that asked for it is acknowledged.
     pub fn send(self, protocol: Option<Protocol>) -> Result<(), Errno> {
         let socket = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
-        rustix::net::send(&socket, &self.bytes, SendFlags::empty())?;
+        rustix::net::sendto(&socket, &self.bytes, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
         let mut left = self.acknowledgements;
         while left > 0 {
             left = left.saturating_sub(receive(&socket)?);

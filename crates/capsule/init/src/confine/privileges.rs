@@ -1,6 +1,6 @@
 //! What a capsule's process 1 gives up before it serves anybody.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 
 use landlock::{
@@ -40,10 +40,23 @@ const BROWSER: CapabilitySet = CapabilitySet::CHOWN
 const OPEN_FILES_MAX: u64 = 65_536;
 
 pub fn limit_resources() -> Result<(), Failure> {
+    // Raising it above the host's own limit would need a privilege that not every root has.
+    let open_files = rustix::process::getrlimit(Resource::Nofile).maximum.unwrap_or(OPEN_FILES_MAX).min(OPEN_FILES_MAX);
     let exactly = |value| Rlimit { current: Some(value), maximum: Some(value) };
-    rustix::process::setrlimit(Resource::Nofile, exactly(OPEN_FILES_MAX)).step(|| "limit open files".into())?;
+    rustix::process::setrlimit(Resource::Nofile, exactly(open_files)).step(|| "limit open files".into())?;
     // A core pattern of the host would run on the host, with a dump that the capsule wrote.
     rustix::process::setrlimit(Resource::Core, exactly(0)).step(|| "forbid core dumps".into())
+}
+
+/// Capsules are chosen before the host's own services when memory runs out: the helper gives up the protection that a
+/// service manager may have given to its parent.
+pub fn give_up_oom_protection() -> Result<(), Failure> {
+    let file = "/proc/self/oom_score_adj";
+    let score = fs::read_to_string(file).step(|| "read the out-of-memory score".into())?;
+    if score.trim().starts_with('-') {
+        fs::write(file, "0").step(|| "give up the protection from running out of memory".into())?;
+    }
+    Ok(())
 }
 
 /// Become root of the capsule's user namespace.

@@ -1,0 +1,139 @@
+//! A running capsule, as its owner sees it.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::unix::AsyncFd;
+use vitrine_init::{CONTROL, Call, Exec, ExecState, Profile, SESSION};
+
+use crate::cgroup::Group;
+use crate::client::Client;
+use crate::error::Doing;
+use crate::sys;
+use crate::{CapsuleError, Limits, Native, Network, Process, Record, Usage};
+
+/// Cheap to clone. Dropping it leaves the capsule alone: it ends by [`Capsule::destroy`] or with its process 1.
+#[derive(Clone, Debug)]
+pub struct Capsule {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    native: Native,
+    record: Mutex<Record>,
+    id: String,
+    directory: PathBuf,
+    session: PathBuf,
+    group: Group,
+    client: Client,
+    network: Network,
+    init: AsyncFd<Arc<OwnedFd>>,
+}
+
+impl Capsule {
+    /// Connect to a capsule whose process 1 runs.
+    pub(crate) async fn connect(native: &Native, record: Record, directory: PathBuf) -> Result<Self, CapsuleError> {
+        let (client, init) = Client::connect(&directory.join(CONTROL)).await?;
+        let init = Arc::new(init);
+        let network = Network::new(Arc::clone(&init), native.visitor());
+        let init = sys::watch(init).doing(|| "watch the capsule's init".into())?;
+        let inner = Inner {
+            native: native.clone(),
+            id: record.id.clone(),
+            group: native.group(&record.id),
+            session: directory.join(SESSION),
+            record: Mutex::new(record),
+            directory,
+            client,
+            network,
+            init,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    pub fn profile(&self) -> Profile {
+        self.record().profile
+    }
+
+    /// The first host id of its range: a program's uid 1000 is this plus 1000 on the host.
+    pub fn uid_base(&self) -> u32 {
+        self.record().uid_base
+    }
+
+    /// The host's path of what the capsule sees as `/session`, with the folders `profile`, `tmp` and `downloads`.
+    /// Hostile programs write there: never follow its names without `openat2(RESOLVE_IN_ROOT)`.
+    pub fn directory(&self) -> &Path {
+        &self.inner.session
+    }
+
+    pub fn network(&self) -> &Network {
+        &self.inner.network
+    }
+
+    /// What is written about it.
+    pub fn record(&self) -> Record {
+        self.inner.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replace the caller's own words in the record, on disk before this returns.
+    pub fn set_label(&self, label: serde_json::Value) -> Result<(), CapsuleError> {
+        let mut record = self.inner.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = Record { label, ..record.clone() };
+        new.write(&self.inner.directory)?;
+        *record = new;
+        Ok(())
+    }
+
+    pub async fn exec(&self, exec: Exec) -> Result<Process, CapsuleError> {
+        Process::start(self.inner.client.clone(), exec).await
+    }
+
+    /// A program that was started earlier, perhaps by an earlier life of this process; without its pipes.
+    pub async fn attach(&self, exec: u64) -> Result<Process, CapsuleError> {
+        Process::attach(self.inner.client.clone(), exec).await
+    }
+
+    /// The programs that run, and the last of those that ended.
+    pub async fn execs(&self) -> Result<Vec<ExecState>, CapsuleError> {
+        self.inner.client.list().await
+    }
+
+    /// Signal every process but the first.
+    pub async fn signal_all(&self, signal: i32) -> Result<(), CapsuleError> {
+        self.inner.client.order(Call::Kill { exec: None, signal }, Vec::new()).await
+    }
+
+    /// Takes effect at once.
+    pub fn set_limits(&self, limits: &Limits) -> Result<(), CapsuleError> {
+        limits.validate()?;
+        self.inner.group.limit(limits)
+    }
+
+    pub fn usage(&self) -> Result<Usage, CapsuleError> {
+        self.inner.group.usage()
+    }
+
+    /// How many of its processes the kernel has killed for want of memory.
+    pub fn oom_kills(&self) -> Result<u64, CapsuleError> {
+        self.inner.group.oom_kills()
+    }
+
+    /// Resolves when process 1 is gone, and everything with it.
+    pub fn exited(&self) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let inner = Arc::clone(&self.inner);
+        async move { inner.init.readable().await.map(drop) }
+    }
+
+    /// See [`Native::destroy`].
+    pub async fn destroy(&self) -> Result<(), CapsuleError> {
+        self.inner.native.destroy(&self.inner.id).await
+    }
+}

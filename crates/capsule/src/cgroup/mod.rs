@@ -1,0 +1,252 @@
+//! Control groups: one for each capsule in every hierarchy that counts or limits something.
+//!
+//! Assumes root at the top of the hierarchies that this process sees. Promises the same limits on v1, v2 and hybrid
+//! machines, and that a group is removed only when nobody lives in it.
+
+mod hierarchy;
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use crate::error::Doing;
+use crate::{CapsuleError, Limits};
+pub(crate) use hierarchy::Hierarchies;
+use hierarchy::Version;
+
+/// A processor's weight of 100 in the v1 unit.
+const SHARES_OF_HUNDRED: u64 = 1024;
+const SHARES_MIN: u64 = 2;
+const SHARES_MAX: u64 = 262_144;
+const CPU_PERIOD_US: u64 = 100_000;
+/// How long the kernel may take to end killed processes.
+const KILL_DEADLINE: Duration = Duration::from_secs(10);
+const POLL_MIN: Duration = Duration::from_millis(1);
+const POLL_MAX: Duration = Duration::from_millis(20);
+
+/// What a capsule uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub memory_bytes: u64,
+    /// Nothing on v2 before Linux 5.19.
+    pub memory_peak_bytes: Option<u64>,
+    pub cpu_ns: u64,
+    pub pids: u32,
+}
+
+/// The groups of one capsule. Naming them does not make them.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    hierarchies: Hierarchies,
+    name: String,
+}
+
+impl Group {
+    pub fn new(hierarchies: &Hierarchies, name: &str) -> Self {
+        Self { hierarchies: hierarchies.clone(), name: name.to_owned() }
+    }
+
+    pub fn create(&self, limits: &Limits) -> Result<(), CapsuleError> {
+        for directory in self.directories() {
+            fs::create_dir(&directory).doing(|| format!("make the cgroup {}", directory.display()))?;
+        }
+        self.limit(limits)
+    }
+
+    /// What to write `0` to in order to join, one file in each hierarchy.
+    pub fn entrances(&self) -> Vec<PathBuf> {
+        self.directories().map(|directory| directory.join("cgroup.procs")).collect()
+    }
+
+    /// Takes effect at once on everybody in the group.
+    pub fn limit(&self, limits: &Limits) -> Result<(), CapsuleError> {
+        self.limit_memory(limits.memory_bytes)?;
+        self.write(&self.pids(), "pids.max", limits.pids_max)?;
+        let cpu = self.cpu();
+        let quota = limits.cpu_max_millis.map(|millis| u64::from(millis) * CPU_PERIOD_US / 1000);
+        match self.hierarchies.cpu.version {
+            Version::One => {
+                let shares = u64::from(limits.cpu_weight) * SHARES_OF_HUNDRED / 100;
+                self.write(&cpu, "cpu.shares", shares.clamp(SHARES_MIN, SHARES_MAX))?;
+                self.write(&cpu, "cpu.cfs_period_us", CPU_PERIOD_US)?;
+                self.write(&cpu, "cpu.cfs_quota_us", quota.map_or("-1".into(), |quota| quota.to_string()))
+            }
+            Version::Two => {
+                self.write(&cpu, "cpu.weight", limits.cpu_weight)?;
+                let quota = quota.map_or("max".into(), |quota| quota.to_string());
+                self.write(&cpu, "cpu.max", format!("{quota} {CPU_PERIOD_US}"))
+            }
+        }
+    }
+
+    fn limit_memory(&self, bytes: u64) -> Result<(), CapsuleError> {
+        let memory = self.memory();
+        match self.hierarchies.memory.version {
+            Version::One => {
+                let (own, with_swap) = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes");
+                if !memory.join(with_swap).exists() {
+                    return self.write(&memory, own, bytes);
+                }
+                // The limit with swap may never be the lower one: which goes first depends on the direction.
+                if self.write(&memory, own, bytes).is_ok() {
+                    return self.write(&memory, with_swap, bytes);
+                }
+                self.write(&memory, with_swap, bytes)?;
+                self.write(&memory, own, bytes)
+            }
+            Version::Two => {
+                self.write(&memory, "memory.max", bytes)?;
+                match self.write(&memory, "memory.swap.max", 0) {
+                    // A kernel without swap accounting.
+                    Err(CapsuleError::System { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
+                    other => other,
+                }
+            }
+        }
+    }
+
+    pub fn usage(&self) -> Result<Usage, CapsuleError> {
+        let memory = self.memory();
+        let (now, peak) = match self.hierarchies.memory.version {
+            Version::One => ("memory.usage_in_bytes", "memory.max_usage_in_bytes"),
+            Version::Two => ("memory.current", "memory.peak"),
+        };
+        let cpu_ns = match self.hierarchies.accounting.version {
+            Version::One => self.number(&self.accounting(), "cpuacct.usage", None)?,
+            Version::Two => self.number(&self.accounting(), "cpu.stat", Some("usage_usec"))? * 1000,
+        };
+        Ok(Usage {
+            memory_bytes: self.number(&memory, now, None)?,
+            memory_peak_bytes: self.number(&memory, peak, None).ok(),
+            cpu_ns,
+            pids: self.number(&self.pids(), "pids.current", None)? as u32,
+        })
+    }
+
+    /// How many processes the kernel has killed for want of memory.
+    pub fn oom_kills(&self) -> Result<u64, CapsuleError> {
+        let file = match self.hierarchies.memory.version {
+            Version::One => "memory.oom_control",
+            Version::Two => "memory.events",
+        };
+        self.number(&self.memory(), file, Some("oom_kill"))
+    }
+
+    /// Whoever lives in any of the groups.
+    pub fn members(&self) -> Vec<Pid> {
+        let mut members: Vec<i32> = self
+            .entrances()
+            .iter()
+            .filter_map(|file| fs::read_to_string(file).ok())
+            .flat_map(|text| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<i32>>())
+            .collect();
+        members.sort_unstable();
+        members.dedup();
+        members.into_iter().filter_map(Pid::from_raw).collect()
+    }
+
+    pub fn exists(&self) -> bool {
+        self.directories().any(|directory| directory.exists())
+    }
+
+    /// End everybody, and return when nobody is left or the deadline has passed.
+    pub async fn kill(&self) -> bool {
+        // Without room for another process, killing catches up with any fork bomb. The group may be gone already.
+        let _ = self.write(&self.pids(), "pids.max", 0);
+        let deadline = tokio::time::Instant::now() + KILL_DEADLINE;
+        let mut pause = POLL_MIN;
+        while !self.members().is_empty() {
+            if tokio::time::Instant::now() > deadline {
+                return false;
+            }
+            self.kill_once();
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(POLL_MAX);
+        }
+        true
+    }
+
+    fn kill_once(&self) {
+        if let Some(unified) = &self.hierarchies.unified {
+            // Kernels before 5.14 have no such file; the loop below does the same, slower.
+            let _ = fs::write(unified.join(&self.name).join("cgroup.kill"), "1");
+        }
+        for pid in self.members() {
+            let Ok(process) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            // The id may have passed to a stranger before it was opened, not afterwards.
+            if self.members().contains(&pid) {
+                let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
+            }
+        }
+    }
+
+    /// Remove the groups; the error of one does not keep the others.
+    pub fn remove(&self) -> Vec<String> {
+        let complain = |directory: PathBuf| match remove_tree(&directory) {
+            Ok(()) => None,
+            Err(error) => Some(format!("cgroup {} ({error})", directory.display())),
+        };
+        self.directories().filter_map(complain).collect()
+    }
+
+    fn directories(&self) -> impl Iterator<Item = PathBuf> {
+        self.hierarchies.all.iter().map(|base| base.join(&self.name))
+    }
+
+    fn memory(&self) -> PathBuf {
+        self.hierarchies.memory.base.join(&self.name)
+    }
+
+    fn pids(&self) -> PathBuf {
+        self.hierarchies.pids.base.join(&self.name)
+    }
+
+    fn cpu(&self) -> PathBuf {
+        self.hierarchies.cpu.base.join(&self.name)
+    }
+
+    fn accounting(&self) -> PathBuf {
+        self.hierarchies.accounting.base.join(&self.name)
+    }
+
+    fn write(&self, directory: &Path, file: &str, value: impl ToString) -> Result<(), CapsuleError> {
+        let path = directory.join(file);
+        let value = value.to_string();
+        fs::write(&path, &value).doing(|| format!("set {} to {value}", path.display()))
+    }
+
+    /// A file's number, or the one after `key` in it.
+    fn number(&self, directory: &Path, file: &str, key: Option<&str>) -> Result<u64, CapsuleError> {
+        let path = directory.join(file);
+        let what = || format!("read {}", path.display());
+        let text = fs::read_to_string(&path).doing(what)?;
+        let value = match key {
+            None => Some(text.as_str()),
+            Some(key) => text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')),
+        };
+        let number = value.and_then(|value| value.trim().parse().ok());
+        number.ok_or(io::Error::from(ErrorKind::InvalidData)).doing(what)
+    }
+}
+
+/// Remove a group with what was made below it, innermost first.
+fn remove_tree(directory: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        }
+    }
+    match rustix::fs::rmdir(directory) {
+        Err(Errno::NOENT) => Ok(()),
+        other => Ok(other?),
+    }
+}

@@ -1,0 +1,85 @@
+//! The end of a capsule: its processes, then its mounts, its directory, its cgroups, its slot; each verified.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::Doing;
+use crate::{CapsuleError, Native, delete, spec};
+
+/// How often removal is tried before somebody else has to look; the last mounts go shortly after the last process.
+const ATTEMPTS: u32 = 8;
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+
+impl Native {
+    /// Remove all of a capsule, whatever state it is in. What is gone already is no error; what stays is named.
+    pub async fn destroy(&self, id: &str) -> Result<(), CapsuleError> {
+        spec::check_id(id)?;
+        let lock = self.lock(id);
+        let _held = lock.lock().await;
+        self.remove(id).await
+    }
+
+    /// As [`Self::destroy`]; the caller holds the lock.
+    pub(crate) async fn remove(&self, id: &str) -> Result<(), CapsuleError> {
+        let group = self.group(id);
+        if !group.kill().await {
+            let left = group.members().iter().map(|pid| format!("process {}", pid.as_raw_nonzero())).collect();
+            return Err(CapsuleError::Remains { id: id.to_owned(), left });
+        }
+        let mut pause = PAUSE_MIN;
+        for attempt in 1.. {
+            let left = self.remove_remains(id).await?;
+            if left.is_empty() {
+                break;
+            }
+            if attempt == ATTEMPTS {
+                return Err(CapsuleError::Remains { id: id.to_owned(), left });
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        self.release_slot(id);
+        Ok(())
+    }
+
+    /// What could not be removed.
+    async fn remove_remains(&self, id: &str) -> Result<Vec<String>, CapsuleError> {
+        let directory = self.directory(id);
+        let group = self.group(id);
+        let work = move || {
+            let mut left = mounts_below(&directory)?;
+            if left.is_empty() {
+                if let Err(error) = delete::delete(&directory) {
+                    left.push(format!("{} ({error})", directory.display()));
+                }
+            }
+            left.extend(group.remove());
+            Ok(left)
+        };
+        // Unlinking what a session wrote can take long.
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(std::io::Error::other(error)).doing(|| format!("remove capsule {id}")))
+    }
+}
+
+/// Mounts of this process's namespace below a directory: nothing may be deleted through them.
+fn mounts_below(directory: &Path) -> Result<Vec<String>, CapsuleError> {
+    let mounts = fs::read("/proc/self/mountinfo").doing(|| "read the mount table".into())?;
+    let escaped: Vec<u8> = directory.as_os_str().as_bytes().iter().flat_map(|byte| escape(*byte)).collect();
+    let below = |line: &[u8]| {
+        let point = line.split(|byte| *byte == b' ').nth(4)?.to_vec();
+        let rest = point.strip_prefix(escaped.as_slice())?;
+        (rest.is_empty() || rest.starts_with(b"/")).then(|| format!("mount {}", String::from_utf8_lossy(&point)))
+    };
+    Ok(mounts.split(|byte| *byte == b'\n').filter_map(below).collect())
+}
+
+/// As the kernel writes it in its table.
+fn escape(byte: u8) -> Vec<u8> {
+    match byte {
+        b' ' | b'\t' | b'\n' | b'\\' => format!("\\{byte:03o}").into_bytes(),
+        _ => vec![byte],
+    }
+}

@@ -1,0 +1,85 @@
+//! Starting the helper that confines a capsule.
+//!
+//! The helper is part of this library and runs from a sealed copy in memory, so nothing on disk, and nothing that a
+//! capsule could reach, can replace it. It is freshly executed, never a fork of this many-threaded process.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, SealFlags, SeekFrom};
+use rustix::io::Errno;
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use vitrine_init::{Plan, READY};
+
+use crate::CapsuleError;
+use crate::error::Doing;
+
+static PROGRAM: &[u8] = include_bytes!(env!("VITRINE_INIT"));
+/// A confinement takes about ten milliseconds; a machine that needs this long is beyond help.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// The longest report that is read, in bytes.
+const REPORT_BYTES_MAX: u64 = 4096;
+
+/// The helper's program, ready to be executed.
+#[derive(Debug)]
+pub(crate) struct Helper {
+    program: OwnedFd,
+}
+
+impl Helper {
+    pub fn new() -> Result<Self, CapsuleError> {
+        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+        let make = || {
+            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+            let memory = match rustix::fs::memfd_create("vitrine-init", flags | MemfdFlags::EXEC) {
+                // Linux before 6.3 has no such flag and makes every memory file executable.
+                Err(Errno::INVAL) => rustix::fs::memfd_create("vitrine-init", flags)?,
+                other => other?,
+            };
+            let mut file = File::from(memory);
+            file.write_all(PROGRAM)?;
+            rustix::fs::fcntl_add_seals(&file, seals)?;
+            // Executing needs a descriptor that nobody may write through.
+            let read_only = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+            io::Result::Ok(Self { program: read_only.into() })
+        };
+        make().doing(|| "prepare the helper".into())
+    }
+
+    /// Returns when process 1 of the capsule answers on its control socket.
+    pub async fn confine(&self, plan: &Plan) -> Result<(), CapsuleError> {
+        let input = in_memory(plan).doing(|| "write the plan".into())?;
+        let mut helper = Command::new(format!("/proc/self/fd/{}", self.program.as_raw_fd()))
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(input))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .doing(|| "start the helper".into())?;
+        let mut report = String::new();
+        if let Some(output) = helper.stdout.take() {
+            let read = async { output.take(REPORT_BYTES_MAX).read_to_string(&mut report).await };
+            let read = tokio::time::timeout(DEADLINE, read).await;
+            let read = read.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            read.doing(|| "read the helper's report".into())?;
+        }
+        helper.wait().await.doing(|| "wait for the helper".into())?;
+        match report.trim() {
+            READY => Ok(()),
+            "" => Err(CapsuleError::Confine("finish: the helper was killed".into())),
+            other => Err(CapsuleError::Confine(other.to_owned())),
+        }
+    }
+}
+
+fn in_memory(plan: &Plan) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("plan", MemfdFlags::CLOEXEC)?);
+    serde_json::to_writer(&mut file, plan)?;
+    rustix::fs::seek(&file, SeekFrom::Start(0))?;
+    Ok(file)
+}

@@ -1,0 +1,118 @@
+//! Sockets in a capsule's network namespace.
+//!
+//! A socket belongs to the namespace of the thread that made it, and to everybody afterwards. One thread of this
+//! process visits the namespaces to make them; it never waits for a peer, so it never keeps anybody waiting.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, mpsc};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::thread::ThreadNameSpaceType;
+use tokio::net::TcpSocket;
+use tokio::sync::oneshot;
+use vitrine_init::SOCKET_MARK;
+
+use crate::CapsuleError;
+use crate::error::Doing;
+use crate::sys;
+
+/// Connections that wait to be accepted by the proxy.
+const BACKLOG: i32 = 1024;
+/// Requests that wait for the thread; each takes some microseconds.
+const REQUESTS_MAX: usize = 1024;
+
+/// The network of one capsule. Usable as long as the capsule lives; keeps nothing of it alive.
+#[derive(Clone, Debug)]
+pub struct Network {
+    init: Arc<OwnedFd>,
+    visitor: Visitor,
+}
+
+impl Network {
+    pub(crate) fn new(init: Arc<OwnedFd>, visitor: Visitor) -> Self {
+        Self { init, visitor }
+    }
+
+    /// A listener on 127.0.0.1 in the capsule, not blocking.
+    pub async fn tcp_listener(&self, port: u16) -> Result<TcpListener, CapsuleError> {
+        let make = move || {
+            let socket = socket(SocketType::STREAM)?;
+            rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
+            rustix::net::bind(&socket, &local(port))?;
+            rustix::net::listen(&socket, BACKLOG)?;
+            Ok(socket)
+        };
+        self.make(make).await.doing(|| format!("listen on port {port} in the capsule")).map(Into::into)
+    }
+
+    /// A UDP socket on 127.0.0.1 in the capsule, not blocking.
+    pub async fn udp_socket(&self, port: u16) -> Result<UdpSocket, CapsuleError> {
+        let make = move || {
+            let socket = socket(SocketType::DGRAM)?;
+            rustix::net::bind(&socket, &local(port))?;
+            Ok(socket)
+        };
+        self.make(make).await.doing(|| format!("bind UDP port {port} in the capsule")).map(Into::into)
+    }
+
+    /// A connection to 127.0.0.1 in the capsule that its firewall lets through; not blocking, without delay.
+    pub async fn connect(&self, port: u16) -> Result<TcpStream, CapsuleError> {
+        let what = || format!("connect to port {port} in the capsule");
+        let make = || {
+            let socket = socket(SocketType::STREAM)?;
+            sys::set_mark(socket.as_fd(), SOCKET_MARK)?;
+            rustix::net::sockopt::set_tcp_nodelay(&socket, true)?;
+            Ok(socket)
+        };
+        let socket = TcpSocket::from_std_stream(self.make(make).await.doing(what)?.into());
+        let stream = socket.connect(SocketAddr::V4(local(port))).await.doing(what)?;
+        stream.into_std().doing(what)
+    }
+
+    async fn make(&self, make: impl FnOnce() -> io::Result<OwnedFd> + Send + 'static) -> io::Result<OwnedFd> {
+        let (reply, answer) = oneshot::channel();
+        let visit = Visit { init: Arc::clone(&self.init), make: Box::new(make), reply };
+        // Full only when a thousand wait already, which is as good as gone.
+        self.visitor.visits.try_send(visit).map_err(|_| io::Error::from(io::ErrorKind::WouldBlock))?;
+        answer.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+    }
+}
+
+fn local(port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
+}
+
+fn socket(kind: SocketType) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(rustix::net::socket_with(AddressFamily::INET, kind, flags, None)?)
+}
+
+struct Visit {
+    init: Arc<OwnedFd>,
+    make: Box<dyn FnOnce() -> io::Result<OwnedFd> + Send>,
+    reply: oneshot::Sender<io::Result<OwnedFd>>,
+}
+
+/// The thread that visits the namespaces; it ends with the last handle.
+#[derive(Clone, Debug)]
+pub(crate) struct Visitor {
+    visits: mpsc::SyncSender<Visit>,
+}
+
+impl Visitor {
+    pub fn start() -> io::Result<Self> {
+        let (visits, requests) = mpsc::sync_channel::<Visit>(REQUESTS_MAX);
+        let serve = move || {
+            for Visit { init, make, reply } in requests {
+                // On failure the thread may be in a foreign namespace still; every visit enters its own first.
+                let entered = rustix::thread::move_into_thread_name_spaces(init.as_fd(), ThreadNameSpaceType::NETWORK);
+                // Whoever asked may have stopped waiting.
+                let _ = reply.send(entered.map_err(io::Error::from).and_then(|()| make()));
+            }
+        };
+        std::thread::Builder::new().name("capsule-network".into()).spawn(serve)?;
+        Ok(Self { visits })
+    }
+}

@@ -1,0 +1,115 @@
+//! A driver of its own for each test, on real images, that proves to have left nothing.
+#![allow(dead_code)]
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use vitrine_capsule::image::{Definition, Settings, Store};
+use vitrine_capsule::{Capsule, Exec, Exit, Limits, Native, NativeConfig, Profile, Spec, Stdio, User};
+
+pub const MIB: u64 = 1024 * 1024;
+
+pub struct Machine {
+    pub native: Native,
+    pub rootfs: PathBuf,
+    pub config: NativeConfig,
+    _directory: tempfile::TempDir,
+}
+
+impl Machine {
+    pub async fn new() -> Self {
+        Self::with_image("minimal").await
+    }
+
+    pub async fn with_image(name: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a folder");
+        let id = std::process::id();
+        let config = NativeConfig {
+            directory: directory.path().join("capsules"),
+            instance: format!("test-{id}"),
+            // Tests run side by side, each in a process of its own.
+            uid_base: 100_000_000 + (id % 1000) * 16 * 65_536,
+            slots_max: 16,
+        };
+        let native = Native::probe(config.clone()).await.expect("a driver");
+        Self { native, rootfs: image(name), config, _directory: directory }
+    }
+
+    pub fn spec(&self, id: &str, profile: Profile) -> Spec {
+        Spec {
+            id: id.into(),
+            profile,
+            rootfs: self.rootfs.clone(),
+            limits: Limits { memory_bytes: 512 * MIB, pids_max: 512, cpu_weight: 100, cpu_max_millis: None },
+            ca_bundle: None,
+            hostname: "capsule".into(),
+            binds: Vec::new(),
+            label: serde_json::Value::Null,
+        }
+    }
+
+    pub async fn capsule(&self, id: &str, profile: Profile) -> Capsule {
+        self.native.create(self.spec(id, profile)).await.expect("a capsule")
+    }
+
+    /// Destroy what is left and prove that nothing is.
+    pub async fn finish(self) {
+        let report = self.native.sweep(&HashSet::new()).await.expect("a sweep");
+        assert!(report.failed.is_empty(), "{:?}", report.failed);
+        assert_eq!(self.native.slots_taken(), 0);
+        let left: Vec<_> = std::fs::read_dir(&self.config.directory).expect("listed").collect();
+        assert!(left.is_empty(), "{left:?}");
+        for folder in self.group_folders() {
+            std::fs::remove_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        }
+    }
+
+    /// This driver's folder in every hierarchy.
+    pub fn group_folders(&self) -> Vec<PathBuf> {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
+        mounts
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.split(' ');
+                let (point, kind) = (words.nth(1)?, words.next()?);
+                kind.starts_with("cgroup").then(|| Path::new(point).join(format!("vitrine-{}", self.config.instance)))
+            })
+            .filter(|folder| folder.exists())
+            .collect()
+    }
+}
+
+fn image(name: &str) -> PathBuf {
+    let store = Store::new(std::env::var("VITRINE_IMAGE_DIR").map_or_else(|_| Store::default_directory(), Into::into));
+    if let Some(image) = store.find(name).expect("a readable store") {
+        return image.rootfs;
+    }
+    let definition = Definition::embedded(name).expect("a definition");
+    store
+        .build(&definition, &Settings::default(), &mut |_| std::ops::ControlFlow::Continue(()))
+        .expect("an image")
+        .rootfs
+}
+
+pub struct Output {
+    pub exit: Exit,
+    pub text: String,
+}
+
+/// Run a shell script to its end; standard output and error in one.
+pub async fn shell(capsule: &Capsule, user: User, script: &str) -> Output {
+    let exec = Exec {
+        user,
+        stdio: Stdio::Pipes { stdin: false, stdout: true, stderr: false },
+        ..Exec::new(["/bin/sh", "-c", &format!("exec 2>&1; {script}")])
+    };
+    let mut process = capsule.exec(exec).await.expect("a shell");
+    let mut text = Vec::new();
+    let mut stdout = process.take_stdout().expect("a pipe");
+    let read = tokio::time::timeout(Duration::from_secs(60), stdout.read_to_end(&mut text)).await;
+    read.expect("the script ends").expect("readable");
+    let exit = process.wait().await.expect("an end");
+    Output { exit, text: String::from_utf8_lossy(&text).into_owned() }
+}
