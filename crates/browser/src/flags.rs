@@ -19,6 +19,7 @@ const FLAGS: &[(For, &str, &str)] = &[
     (Full, "--disable-default-apps", "no bundled applications in a fresh profile"),
     (Full, "--disable-component-update", "the updater's scratch filled 125 GB in two hours elsewhere"),
     (Full, "--disable-sync", "no account of ours or the client's"),
+    (Full, "--disable-search-engine-choice-screen", "a question that nobody answers"),
     (Both, "--disable-background-networking", "only the client's own traffic leaves and is counted"),
     (Both, "--disable-breakpad", "no crash dumps written or sent"),
     (Both, "--disable-crash-reporter", "one process less; a crash is seen by its exit"),
@@ -26,11 +27,22 @@ const FLAGS: &[(For, &str, &str)] = &[
     (Both, "--disable-quic", "UDP leads nowhere in a capsule, so QUIC would only wait for its own failure"),
     (Both, "--no-pings", "no hyperlink auditing beacons"),
     (Both, "--password-store=basic", "no keyring service to ask for over D-Bus"),
-    (Shell, "--hide-scrollbars", "screenshots as clients of a headless browser expect them"),
     (Both, "--mute-audio", "no sound device; the audio service is not started for silence"),
+    (Both, "--hide-scrollbars", "screenshots as clients of a headless browser expect them"),
+    (Both, "--disable-popup-blocking", "a window that a script opens is what the client drives"),
+    (Both, "--disable-background-timer-throttling", "every page is driven, also those that are not in front"),
+    (Both, "--disable-backgrounding-occluded-windows", "the same"),
+    (Both, "--disable-renderer-backgrounding", "the same"),
+    (Both, "--disable-ipc-flooding-protection", "a driver calls faster than a person clicks"),
+    (
+        Both,
+        "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
+        "no mouse is plugged in, yet pages must see one, as on the desktop that the user agent names",
+    ),
 ];
 
 const DISABLED_FEATURES: &[(For, &str, &str)] = &[
+    (Both, "BackForwardCache", "pages that were left would stay in memory, and a driver expects `back` to load"),
     (Full, "MediaRouter", "casting looks for devices on the network"),
     (Full, "OptimizationHints", "downloads models"),
     (Full, "Translate", "asks a service for each foreign page"),

@@ -69,3 +69,50 @@ fn list(flag: &str, ours: impl Iterator<Item = &'static str>, more: &[String]) -
     }
     (!kept.is_empty()).then(|| format!("{flag}={}", kept.join(",")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launch(build: Build) -> Launch {
+        Launch {
+            build,
+            executable: "/usr/lib/chromium/chromium".into(),
+            user_data_dir: "/profile".into(),
+            home_dir: "/home/browser".into(),
+            temporary_dir: "/tmp/session".into(),
+            viewport: (1280, 800),
+            language: Some("de-CH".into()),
+            enabled_features: vec!["Mine".into(), "Mine".into()],
+            disabled_features: vec!["Theirs".into(), "BackForwardCache".into()],
+        }
+    }
+
+    #[test]
+    fn feature_lists_are_merged_into_one_flag_each() {
+        for build in [Build::HeadlessShell, Build::Chromium] {
+            let argv = launch(build).command().argv;
+            let lists =
+                |flag: &str| argv.iter().filter(|argument| argument.starts_with(flag)).cloned().collect::<Vec<_>>();
+            assert_eq!(lists("--enable-features="), ["--enable-features=Mine"]);
+            let disabled = lists("--disable-features=");
+            assert_eq!(disabled.len(), 1);
+            let names: Vec<_> = disabled[0].split(['=', ',']).skip(1).collect();
+            assert!(names.contains(&"Theirs"));
+            assert_eq!(names.iter().filter(|name| **name == "BackForwardCache").count(), 1, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn chromiums_own_sandbox_stays_on_and_no_flag_comes_twice() {
+        for build in [Build::HeadlessShell, Build::Chromium] {
+            let argv = launch(build).command().argv;
+            assert!(!argv.iter().any(|argument| argument.contains("no-sandbox") || argument.contains("allow-origins")));
+            let mut names: Vec<_> = argv.iter().map(|argument| argument.split('=').next()).collect();
+            names.sort();
+            let all = names.len();
+            names.dedup();
+            assert_eq!(names.len(), all, "{argv:?}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod error;
 mod flags;
 mod host;
 mod launch;
+mod trust;
 
 pub use browser::{Browser, LAUNCH_LIMIT};
 pub use discovery::DEVTOOLS_PORT;
@@ -17,3 +18,4 @@ pub use ending::Ending;
 pub use error::BrowserError;
 pub use host::{Command, Exit, Host, HostError, Running};
 pub use launch::{Build, Launch};
+pub use trust::{DATABASE, Trust};
