@@ -1,12 +1,13 @@
 //! Both builds of the real Chromium, run as an ordinary user.
 
-mod support;
+mod host;
+mod trust;
 
+use host::LocalHost;
 use rustix::process::Signal;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use support::LocalHost;
 use tokio::time::timeout;
 use vitrine_browser::{Browser, BrowserError, Build, Command, Ending, Exit, Host, Launch};
 use vitrine_cdp::protocol::page::Navigate;
@@ -99,7 +100,7 @@ async fn a_crash_is_told_apart_from_an_end() {
         let host = LocalHost::new();
         let browser = start(&host, &host.launch(build)).await;
         let connection = browser.connection().await.expect("connection");
-        connection.call(Crash {}).await.err().expect("no answer from the dead");
+        connection.call(Crash {}).await.expect_err("no answer from the dead");
         let exit = timeout(SOON, browser.exited()).await.expect("ended");
         assert_eq!(Ending::from(exit), Ending::Crashed(exit), "{build:?}");
         assert!(matches!(exit, Exit::Signal(_)), "{exit}");

@@ -1,12 +1,10 @@
 //! Both builds trust what the machine trusts: a TLS server whose certificate a private authority signed.
 
-mod support;
-
+use crate::host::{LocalHost, give_away};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use support::{LocalHost, give_away};
 use tokio::net::TcpStream;
 use vitrine_browser::{Browser, Build, DATABASE, Trust};
 use vitrine_cdp::protocol::page::Navigate;
