@@ -15,6 +15,7 @@ mod error;
 mod guard;
 mod hosts;
 mod http_connect;
+mod journal;
 mod names;
 mod outside;
 mod pace;

@@ -2,14 +2,18 @@
 //!
 //! The capsule's programs are told an address of 198.18.0.0/15 for every name; the connection to that address leads back to
 //! the name. The map is bounded: the name not asked for the longest goes first, but never one with a live connection. Fresh
-//! names take addresses in a circle over the whole range, so that an address some program still remembers fails rather than
-//! leads elsewhere.
+//! names take addresses in a circle over the whole range, from a random place on, so that an address some program still
+//! remembers fails rather than leads elsewhere.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Cidr;
+use crate::journal::Journal;
 use crate::session::CONNECTIONS_MAX;
 
 /// Bytes of a whole name (RFC 1035, without the root's length byte).
@@ -64,19 +68,20 @@ pub(crate) fn is_synthetic(address: Ipv4Addr) -> bool {
 }
 
 /// One session's names and their synthetic addresses.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Names {
     map: Arc<Mutex<Map>>,
 }
 
-#[derive(Default)]
 struct Map {
     by_name: HashMap<Arc<str>, u32>,
     by_address: HashMap<u32, Entry>,
     /// When each address was last used → the address. The first is the one to forget.
     by_age: BTreeMap<u64, u32>,
     clock: u64,
+    /// The address given out last.
     fresh: u32,
+    journal: Option<Journal>,
 }
 
 struct Entry {
@@ -92,7 +97,37 @@ pub(crate) struct Lease {
     pub name: Arc<str>,
 }
 
+impl Default for Names {
+    fn default() -> Names {
+        let random = RandomState::new().hash_one(0) % u64::from(SYNTHETIC_LAST - SYNTHETIC_FIRST);
+        let map = Map {
+            by_name: HashMap::new(),
+            by_address: HashMap::new(),
+            by_age: BTreeMap::new(),
+            clock: 0,
+            fresh: SYNTHETIC_FIRST + random as u32,
+            journal: None,
+        };
+        Names { map: Arc::new(Mutex::new(map)) }
+    }
+}
+
 impl Names {
+    /// Names that are kept in a file, with those that are in it already.
+    pub fn kept_in(path: &Path) -> io::Result<Names> {
+        let names = Names::default();
+        let (mut journal, entries) = Journal::open(path)?;
+        let mut map = names.lock();
+        for (name, address) in entries {
+            map.insert(name.into(), address.to_bits());
+        }
+        // Afresh, because its last line may be cut off.
+        journal.replace(map.by_age())?;
+        map.journal = Some(journal);
+        drop(map);
+        Ok(names)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Map> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,14 +139,9 @@ impl Names {
             map.touch(address);
             return Ipv4Addr::from_bits(address);
         }
-        if map.by_name.len() >= NAMES_MAX {
-            map.forget_oldest();
-        }
         let address = map.fresh_address();
-        let name: Arc<str> = name.into();
-        map.by_name.insert(name.clone(), address);
-        map.by_address.insert(address, Entry { name, used: 0, live: 0 });
-        map.touch(address);
+        map.insert(name.into(), address);
+        map.write_down(name, address);
         Ipv4Addr::from_bits(address)
     }
 
@@ -140,16 +170,56 @@ impl Map {
         self.by_age.insert(self.clock, address);
     }
 
+    /// Lets the address stand for the name, instead of what was known of either.
+    fn insert(&mut self, name: Arc<str>, address: u32) {
+        self.forget(address);
+        if let Some(former) = self.by_name.get(&name).copied() {
+            self.forget(former);
+        }
+        if self.by_name.len() >= NAMES_MAX {
+            self.forget_oldest();
+        }
+        self.by_name.insert(name.clone(), address);
+        self.by_address.insert(address, Entry { name, used: 0, live: 0 });
+        self.touch(address);
+    }
+
+    /// All names, the one that was not used the longest first.
+    fn by_age(&self) -> impl Iterator<Item = (Ipv4Addr, &str)> {
+        let named =
+            |address: &u32| self.by_address.get(address).map(|entry| (Ipv4Addr::from_bits(*address), &*entry.name));
+        self.by_age.values().filter_map(named)
+    }
+
+    /// A journal that cannot be written is given up: names work without, until the process is replaced.
+    fn write_down(&mut self, name: &str, address: u32) {
+        let Some(mut journal) = self.journal.take() else { return };
+        let written = journal.add(name, Ipv4Addr::from_bits(address)).and_then(|is_long| {
+            let named =
+                |address: &u32| self.by_address.get(address).map(|entry| (Ipv4Addr::from_bits(*address), &*entry.name));
+            if is_long { journal.replace(self.by_age.values().filter_map(named)) } else { Ok(()) }
+        });
+        match written {
+            Ok(()) => self.journal = Some(journal),
+            Err(error) => tracing::warn!(%error, "could not keep a session's names"),
+        }
+    }
+
     fn forget_oldest(&mut self) {
         let is_idle = |address: &u32| self.by_address.get(address).is_some_and(|entry| entry.live == 0);
-        let Some(address) = self.by_age.values().copied().find(is_idle) else { return };
+        if let Some(address) = self.by_age.values().copied().find(is_idle) {
+            self.forget(address);
+        }
+    }
+
+    fn forget(&mut self, address: u32) {
         if let Some(entry) = self.by_address.remove(&address) {
             self.by_age.remove(&entry.used);
             self.by_name.remove(&entry.name);
         }
     }
 
-    /// The next free address in the circle. There is one: the range holds thirty times more than [`NAMES_MAX`].
+    /// The next address in the circle that stands for nothing. There is one: the range holds thirty times more than [`NAMES_MAX`].
     fn fresh_address(&mut self) -> u32 {
         loop {
             self.fresh =
@@ -252,6 +322,25 @@ mod tests {
             assert!(is_synthetic(address) && address != held);
         }
         assert_eq!(names.name(held).as_deref(), Some("held.test"));
+    }
+
+    #[test]
+    fn a_successor_knows_the_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("names");
+        let before = Names::kept_in(&path).unwrap();
+        let first = before.address("first.test");
+        for index in 0..40_000 {
+            before.address(&format!("{index}.test"));
+        }
+        let last = before.address("last.test");
+        assert!(std::fs::metadata(&path).unwrap().len() < 1024 * 1024, "it is written afresh at times");
+        let after = Names::kept_in(&path).unwrap();
+        assert_eq!(after.name(last).as_deref(), Some("last.test"));
+        assert_eq!(after.address("last.test"), last);
+        assert_eq!(after.name(first), None, "forgotten before");
+        assert_eq!(after.lock().by_name.len(), NAMES_MAX);
+        assert!(Names::kept_in(&folder.path().join("missing/names")).is_err());
     }
 
     #[test]

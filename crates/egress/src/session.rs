@@ -2,6 +2,7 @@
 //!
 //! [`Egress::stop`] ends and joins every task; dropping an [`Egress`] only tells them to end.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -78,6 +79,29 @@ impl Egress {
         policy: Policy,
         upstream: Upstream,
     ) -> std::io::Result<Egress> {
+        Egress::start_with(outside, sockets, policy, upstream, Names::default())
+    }
+
+    /// The same for a session that may outlive this process: its names are kept in the file, and those that a former process
+    /// left there are known, so that programs which remember addresses do not notice. The file is to be deleted with the
+    /// session.
+    pub fn start_remembering(
+        outside: Arc<Outside>,
+        sockets: Sockets,
+        policy: Policy,
+        upstream: Upstream,
+        names: &Path,
+    ) -> std::io::Result<Egress> {
+        Egress::start_with(outside, sockets, policy, upstream, Names::kept_in(names)?)
+    }
+
+    fn start_with(
+        outside: Arc<Outside>,
+        sockets: Sockets,
+        policy: Policy,
+        upstream: Upstream,
+        names: Names,
+    ) -> std::io::Result<Egress> {
         sockets.tcp.set_nonblocking(true)?;
         sockets.dns.set_nonblocking(true)?;
         let tcp = TcpListener::from_std(sockets.tcp)?;
@@ -85,7 +109,7 @@ impl Egress {
         let rules = Rules { policy: Arc::new(policy), upstream: Arc::new(upstream), upstream_number: 0 };
         let session = Arc::new(Session {
             outside,
-            names: Names::default(),
+            names,
             rules: watch::Sender::new(rules),
             meter: Meter::new(),
             turns: AtomicUsize::new(0),

@@ -1,7 +1,7 @@
 //! Direct connections: names, addresses, the guard, the policy.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use vitrine_egress::{EgressEvent, Mode, Policy, Refusal, Rule, Upstream, UpstreamError};
+use vitrine_egress::{Egress, EgressEvent, Mode, Policy, Refusal, Rule, Upstream, UpstreamError};
 
 use crate::lab::{self, MACHINE, NEIGHBOUR, WORLD, in_lab, next, outside, serve};
 
@@ -183,5 +183,29 @@ fn names_are_served_over_tcp_too() {
         stream.write_all(&[0xff; 100]).await.unwrap();
         assert!(stream.read(&mut [0; 1]).await.is_err(), "a message that is too long ends the connection");
         egress.stop().await;
+    });
+}
+
+#[test]
+fn remembered_addresses_outlive_the_process_that_gave_them() {
+    in_lab(|lab| async move {
+        let local = serve(lab.machine.listen("127.0.0.1:0"), "local").await;
+        let folder = tempfile::tempdir().unwrap();
+        let names = folder.path().join("names");
+        let outside = outside("site.test=127.0.0.1", &[]);
+        let start = || {
+            let (policy, upstream) = (Policy::default(), Upstream::Direct);
+            Egress::start_remembering(outside.clone(), lab.sockets(), policy, upstream, &names).unwrap()
+        };
+        let first = start();
+        let address = lab.resolve("site.test").unwrap().to_string();
+        assert_eq!(lab.ask(&address, local).await.unwrap(), "local 5");
+        first.stop().await;
+        let second = start();
+        assert_eq!(lab.ask(&address, local).await.unwrap(), "local 5");
+        second.stop().await;
+        let forgetful = lab.start(&outside, Policy::default(), Upstream::Direct);
+        lab.assert_reset(&address, local).await;
+        forgetful.stop().await;
     });
 }

@@ -5,3 +5,4 @@ mod lab;
 mod limits;
 mod proxies;
 mod proxy_servers;
+mod throughput;
