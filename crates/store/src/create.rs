@@ -1,8 +1,10 @@
 //! Making a session: the plan's limits are counted in the transaction that inserts the row.
 
-use crate::{Result, Session, Store};
+use crate::backend::{Sql, Transaction, locking, retry, values};
+use crate::{Result, Session, Store, StoreError};
+use vitrine_model::wire::EgressBytes;
 use vitrine_model::wire::Workload;
-use vitrine_model::{ApiKeyId, EpochMs, OrganizationId, SessionId};
+use vitrine_model::{ApiKeyId, Desired, EpochMs, Kind, OrganizationId, SessionId, Status};
 
 /// A session to be queued. Kind, weight, isolation, region and duration are the workload's.
 #[derive(Debug, Clone)]
@@ -47,6 +49,125 @@ impl Store {
         limits: CreateLimits,
         now: EpochMs,
     ) -> Result<std::result::Result<Session, Refused>> {
-        todo!()
+        retry(|| self.create_session_once(new, limits, now)).await
+    }
+
+    async fn create_session_once(
+        &self,
+        new: &NewSession,
+        limits: CreateLimits,
+        now: EpochMs,
+    ) -> Result<std::result::Result<Session, Refused>> {
+        // One creation of an organization at a time: what is counted here is still true when the row is inserted.
+        const LOCK: Sql = locking!("SELECT id FROM organizations WHERE id = $1", "FOR NO KEY UPDATE");
+        let session = new.queued(now);
+        let mut tx = self.begin().await?;
+        if tx.first(LOCK, values![new.organization.as_str()]).await?.is_none() {
+            return Err(StoreError::Missing("organization"));
+        }
+        if let Some(refused) = tx.refused(&session, limits, now).await? {
+            return Ok(Err(refused));
+        }
+        tx.insert_session(&session).await?;
+        tx.commit().await?;
+        Ok(Ok(session))
+    }
+}
+
+impl NewSession {
+    fn queued(&self, now: EpochMs) -> Session {
+        let new = self.clone();
+        Session {
+            id: new.id,
+            organization: new.organization,
+            api_key: new.api_key,
+            workload: new.workload,
+            status: Status::Queued,
+            desired: Desired::Run,
+            reserve_mb: new.reserve_mb,
+            limit_mb: new.limit_mb,
+            profile_key: new.profile_key,
+            machine: None,
+            machine_epoch: 0,
+            generation: 0,
+            run: None,
+            attempts: 0,
+            avoid_machine: None,
+            created_at: now,
+            updated_at: now,
+            not_before: now,
+            queue_deadline: new.queue_deadline,
+            step_deadline: None,
+            started_at: None,
+            expires_at: None,
+            ended_at: None,
+            end_reason: None,
+            error: None,
+            egress: EgressBytes::default(),
+        }
+    }
+}
+
+impl Transaction {
+    async fn refused(&mut self, session: &Session, limits: CreateLimits, now: EpochMs) -> Result<Option<Refused>> {
+        let (organization, kind) = (session.organization.as_str(), session.kind());
+        let open = self
+            .first(
+                "SELECT count(*) AS open FROM sessions WHERE organization = $1 AND kind = $2
+                 AND status NOT IN ('ended', 'failed') AND status NOT IN ('ending', 'paused')",
+                values![organization, kind.as_str()],
+            )
+            .await?
+            .ok_or(StoreError::Missing("count"))?;
+        if open.get::<i64>("open")? >= i64::from(limits.concurrent) {
+            return Ok(Some(Refused::Concurrency));
+        }
+        let usage = self.usage(&session.organization, limits.period_start, now).await?;
+        let used_ms = match kind {
+            Kind::Browser => usage.browser_ms,
+            Kind::Sandbox => usage.sandbox_ms,
+        };
+        if used_ms >= limits.hours_ms {
+            return Ok(Some(Refused::Hours));
+        }
+        let Some(profile) = &session.profile_key else { return Ok(None) };
+        let taken = self
+            .first(
+                "SELECT id FROM sessions WHERE organization = $1 AND profile_key = $2
+                 AND profile_key IS NOT NULL AND status NOT IN ('ended', 'failed')",
+                values![organization, profile.as_str()],
+            )
+            .await?;
+        Ok(taken.map(|_| Refused::ProfileInUse))
+    }
+
+    async fn insert_session(&mut self, session: &Session) -> Result<()> {
+        let Workload::Browser(spec) = &session.workload;
+        let workload =
+            serde_json::to_string(&session.workload).map_err(|error| StoreError::Encode("workload", error))?;
+        self.run(
+            "INSERT INTO sessions (id, organization, api_key, kind, weight, isolation, region, workload, status, desired,
+                 reserve_mb, limit_mb, profile_key, created_at, updated_at, not_before, queue_deadline)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $14, $15)",
+            values![
+                session.id.as_str(),
+                session.organization.as_str(),
+                session.api_key.as_ref().map(ApiKeyId::as_str),
+                session.kind().as_str(),
+                spec.weight.as_str(),
+                spec.isolation.as_str(),
+                spec.region.as_deref(),
+                workload,
+                session.status.as_str(),
+                session.desired.as_str(),
+                session.reserve_mb,
+                session.limit_mb,
+                session.profile_key.as_deref(),
+                session.created_at,
+                session.queue_deadline,
+            ],
+        )
+        .await?;
+        Ok(())
     }
 }

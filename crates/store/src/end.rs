@@ -1,7 +1,8 @@
 //! Asking a session to end.
 
+use crate::backend::retry;
 use crate::{Result, Session, Store};
-use vitrine_model::{EndReason, EpochMs, OrganizationId, SessionId};
+use vitrine_model::{EndReason, EpochMs, OrganizationId, SessionId, Transition};
 
 impl Store {
     /// Asks a session to end. Queued: it is ended at once. On a machine: it is `ending` and the machine is told. Ending or
@@ -13,6 +14,25 @@ impl Store {
         reason: EndReason,
         now: EpochMs,
     ) -> Result<Option<Session>> {
-        todo!()
+        retry(|| self.request_end_once(id, organization, reason, now)).await
+    }
+
+    async fn request_end_once(
+        &self,
+        id: &SessionId,
+        organization: Option<&OrganizationId>,
+        reason: EndReason,
+        now: EpochMs,
+    ) -> Result<Option<Session>> {
+        let mut tx = self.begin().await?;
+        let Some(mut session) = tx.session(id).await? else { return Ok(None) };
+        if organization.is_some_and(|organization| *organization != session.organization) {
+            return Ok(None);
+        }
+        if session.status.on(Transition::End).is_ok() {
+            tx.apply(&mut session, |session| session.end(reason, now)).await?;
+            tx.commit().await?;
+        }
+        Ok(Some(session))
     }
 }

@@ -1,6 +1,7 @@
 //! How the deployment is: counts for `/health` and `/metrics`, and what must hold at every moment.
 
-use crate::{MachineState, Result, Store};
+use crate::backend::values;
+use crate::{MachineState, Result, Store, StoreError};
 use vitrine_model::{EpochMs, Status};
 
 /// How many there are.
@@ -32,24 +33,114 @@ impl Counts {
     }
 }
 
+/// What must hold of everything that is alive: a sentence, and a statement that finds what breaks it. The statements read
+/// live rows only, so that a watchdog can ask often.
+const LIVE_RULES: [(&str, &str); 5] = [
+    (
+        "a machine's counters are the sums over its live sessions",
+        "SELECT m.id AS what FROM machines m LEFT JOIN (
+             SELECT machine_id, count(*) AS slots, sum(reserve_mb) AS reserve FROM sessions
+             WHERE machine_id IS NOT NULL AND status NOT IN ('ended', 'failed') GROUP BY machine_id
+         ) s ON s.machine_id = m.id
+         WHERE m.slots_used <> coalesce(s.slots, 0) OR m.reserve_used_mb <> coalesce(s.reserve, 0)",
+    ),
+    (
+        "a live session carries its machine's epoch",
+        "SELECT s.id AS what FROM sessions s JOIN machines m ON m.id = s.machine_id
+         WHERE s.status NOT IN ('ended', 'failed') AND s.machine_epoch <> m.epoch",
+    ),
+    (
+        "a lost machine holds no session",
+        "SELECT m.id AS what FROM machines m WHERE m.state = 'lost' AND m.slots_used <> 0",
+    ),
+    (
+        "a machine is one organization's own exactly while it holds dedicated sessions of it",
+        "SELECT m.id AS what FROM machines m LEFT JOIN (
+             SELECT machine_id, min(organization) AS first, max(organization) AS last FROM sessions
+             WHERE machine_id IS NOT NULL AND status NOT IN ('ended', 'failed') AND isolation = 'dedicated'
+             GROUP BY machine_id
+         ) s ON s.machine_id = m.id
+         WHERE coalesce(m.exclusive_organization, '') <> coalesce(s.first, '')
+            OR coalesce(m.exclusive_organization, '') <> coalesce(s.last, '')",
+    ),
+    (
+        "an organization's own machine holds no other organization's session",
+        "SELECT s.id AS what FROM sessions s JOIN machines m ON m.id = s.machine_id
+         WHERE s.status NOT IN ('ended', 'failed') AND s.organization <> m.exclusive_organization",
+    ),
+];
+
+/// What must hold of everything that is over. The statements read the whole past.
+const PAST_RULES: [(&str, &str); 3] = [
+    (
+        "what is over has its end and its reason",
+        "SELECT id AS what FROM sessions WHERE status IN ('ended', 'failed') AND (ended_at IS NULL OR end_reason IS NULL)",
+    ),
+    (
+        "what ran and is over has a usage record of its duration",
+        "SELECT s.id AS what FROM sessions s LEFT JOIN usage_records u ON u.session = s.id
+         WHERE s.ended_at IS NOT NULL AND s.started_at IS NOT NULL
+           AND (u.session IS NULL OR u.duration_ms <> s.ended_at - s.started_at)",
+    ),
+    (
+        "the days are the sums of the usage records",
+        "SELECT d.organization AS what FROM usage_days d LEFT JOIN (
+             SELECT organization, kind, coalesce(weight, '') AS weight, ended_at / 86400000 AS day,
+                 count(*) AS sessions, sum(duration_ms) AS ms
+             FROM usage_records GROUP BY organization, kind, coalesce(weight, ''), ended_at / 86400000
+         ) u ON u.organization = d.organization AND u.kind = d.kind AND u.weight = d.weight AND u.day = d.day
+         WHERE d.sessions <> coalesce(u.sessions, 0) OR d.duration_ms <> coalesce(u.ms, 0)",
+    ),
+];
+
 impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
-        todo!()
+        self.first("SELECT id FROM reaper", &[]).await?.map(|_| ()).ok_or(StoreError::Missing("reaper"))
     }
 
     /// Live sessions by status, machines by state.
     pub async fn counts(&self) -> Result<Counts> {
-        todo!()
+        const SESSIONS: &str = "SELECT status AS word, count(*) AS many FROM sessions
+            WHERE status NOT IN ('ended', 'failed') GROUP BY status ORDER BY status";
+        const MACHINES: &str = "SELECT state AS word, count(*) AS many FROM machines GROUP BY state ORDER BY state";
+        let mut counts = Counts::default();
+        for row in self.all(SESSIONS, &[]).await? {
+            counts.sessions.push((row.word("word", Status::parse)?, row.number("many")?));
+        }
+        for row in self.all(MACHINES, &[]).await? {
+            counts.machines.push((row.word("word", MachineState::parse)?, row.number("many")?));
+        }
+        Ok(counts)
     }
 
     /// Sessions that ended since then.
     pub async fn recent_ends(&self, since: EpochMs) -> Result<RecentEnds> {
-        todo!()
+        const SQL: &str = "SELECT count(*) AS total, count(*) FILTER (WHERE status = 'failed' AND (
+                end_reason IN ('machine_lost', 'machine_restarted', 'process_lost')
+                OR error_reason IN ('image_missing', 'start_failed'))) AS platform
+            FROM sessions WHERE ended_at >= $1 AND ended_at IS NOT NULL";
+        let row = self.first(SQL, values![since]).await?.ok_or(StoreError::Missing("count"))?;
+        Ok(RecentEnds { total: row.number("total")?, platform_errors: row.number("platform")? })
     }
 
-    /// What does not hold although it must: a sentence each; empty when all is well.
+    /// What does not hold of the living although it must: a sentence each; empty when all is well.
     pub async fn invariants(&self) -> Result<Vec<String>> {
-        todo!()
+        self.broken(&LIVE_RULES).await
+    }
+
+    /// The same of everything that is over; reads the whole past.
+    pub async fn past_invariants(&self) -> Result<Vec<String>> {
+        self.broken(&PAST_RULES).await
+    }
+
+    async fn broken(&self, rules: &[(&str, &'static str)]) -> Result<Vec<String>> {
+        let mut broken = Vec::new();
+        for (rule, sql) in rules {
+            for row in self.all(*sql, &[]).await? {
+                broken.push(format!("{rule}: not {}", row.get::<String>("what")?));
+            }
+        }
+        Ok(broken)
     }
 }

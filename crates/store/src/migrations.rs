@@ -1,1 +1,21 @@
-//!
+//! The schema's versions, the same numbers for both databases. A published one is never changed: its hash is in the database.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// SQLite's.
+pub(crate) fn sqlite() -> Migrator {
+    migrator(&[("start", include_str!("../migrations/sqlite/0001_start.sql"))])
+}
+
+/// PostgreSQL's.
+pub(crate) fn postgres() -> Migrator {
+    migrator(&[("start", include_str!("../migrations/postgres/0001_start.sql"))])
+}
+
+fn migrator(texts: &[(&'static str, &'static str)]) -> Migrator {
+    let migrations = texts.iter().zip(1..).map(|((name, sql), version)| {
+        Migration::new(version, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}

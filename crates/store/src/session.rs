@@ -1,6 +1,7 @@
 //! A session as its row has it, and the reads of it.
 
-use crate::{Result, Store};
+use crate::backend::{Row, Sql, Transaction, locking, values};
+use crate::{Result, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use vitrine_model::wire::{EgressBytes, Workload};
 use vitrine_model::{
@@ -87,19 +88,121 @@ impl Session {
     }
 }
 
+/// The columns of [`Session`], of a table or subquery named `s`.
+macro_rules! session_columns {
+    () => {
+        "s.id, s.organization, s.api_key, s.workload, s.status, s.desired, s.reserve_mb, s.limit_mb, s.profile_key, \
+         s.machine_id, s.machine_epoch, s.generation, s.run_id, s.attempts, s.avoid_machine, s.created_at, s.updated_at, \
+         s.not_before, s.queue_deadline, s.step_deadline, s.started_at, s.expires_at, s.ended_at, s.end_reason, \
+         s.error_reason, s.error_message, s.bytes_in, s.bytes_out"
+    };
+}
+pub(crate) use session_columns;
+
+pub(crate) fn error(reason: EndReason, detail: &str, message: &str) -> SessionError {
+    let code = reason.as_str().to_ascii_uppercase();
+    SessionError { code, reason: detail.to_owned(), message: message.to_owned() }
+}
+
+impl Session {
+    pub(crate) fn from_row(row: &Row) -> Result<Session> {
+        let workload: String = row.get("workload")?;
+        let workload = serde_json::from_str(&workload)
+            // The text holds credentials: the position of the mistake has to be enough.
+            .map_err(|error| StoreError::Corrupt { column: "workload", value: error.to_string() })?;
+        let end_reason = row.maybe_word("end_reason", EndReason::parse)?;
+        let error =
+            match (end_reason, row.get::<Option<String>>("error_reason")?, row.get::<Option<String>>("error_message")?)
+            {
+                (Some(reason), Some(detail), Some(message)) => Some(error(reason, &detail, &message)),
+                _ => None,
+            };
+        Ok(Session {
+            id: row.word("id", |text| SessionId::parse(text).ok())?,
+            organization: row.word("organization", |text| OrganizationId::parse(text).ok())?,
+            api_key: row.maybe_word("api_key", |text| ApiKeyId::parse(text).ok())?,
+            workload,
+            status: row.word("status", Status::parse)?,
+            desired: row.word("desired", Desired::parse)?,
+            reserve_mb: row.number("reserve_mb")?,
+            limit_mb: row.number("limit_mb")?,
+            profile_key: row.get("profile_key")?,
+            machine: row.maybe_word("machine_id", |text| MachineId::parse(text).ok())?,
+            machine_epoch: row.get("machine_epoch")?,
+            generation: row.get("generation")?,
+            run: row.maybe_word("run_id", |text| RunId::parse(text).ok())?,
+            attempts: row.get("attempts")?,
+            avoid_machine: row.maybe_word("avoid_machine", |text| MachineId::parse(text).ok())?,
+            created_at: row.get("created_at")?,
+            updated_at: row.get("updated_at")?,
+            not_before: row.get("not_before")?,
+            queue_deadline: row.get("queue_deadline")?,
+            step_deadline: row.get("step_deadline")?,
+            started_at: row.get("started_at")?,
+            expires_at: row.get("expires_at")?,
+            ended_at: row.get("ended_at")?,
+            end_reason,
+            error,
+            egress: EgressBytes { bytes_in: row.number("bytes_in")?, bytes_out: row.number("bytes_out")? },
+        })
+    }
+
+    pub(crate) fn from_rows(rows: &[Row]) -> Result<Vec<Session>> {
+        rows.iter().map(Session::from_row).collect()
+    }
+}
+
 impl Store {
     /// One session, whoever owns it.
     pub async fn session(&self, id: &SessionId) -> Result<Option<Session>> {
-        todo!()
+        const SQL: &str = concat!("SELECT ", session_columns!(), " FROM sessions s WHERE s.id = $1");
+        self.first(SQL, values![id.as_str()]).await?.as_ref().map(Session::from_row).transpose()
     }
 
     /// One session of an organization.
     pub async fn session_of(&self, organization: &OrganizationId, id: &SessionId) -> Result<Option<Session>> {
-        todo!()
+        Ok(self.session(id).await?.filter(|session| session.organization == *organization))
     }
 
     /// An organization's sessions of a kind that are not over, newest first.
     pub async fn active_sessions(&self, organization: &OrganizationId, kind: Kind, limit: u32) -> Result<Vec<Session>> {
-        todo!()
+        const SQL: &str = concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM sessions s WHERE s.organization = $1 AND s.kind = $2 AND s.status NOT IN ('ended', 'failed')
+              ORDER BY s.created_at DESC, s.id DESC LIMIT $3"
+        );
+        Session::from_rows(&self.all(SQL, values![organization.as_str(), kind.as_str(), limit]).await?)
+    }
+}
+
+impl Transaction {
+    /// A session that nobody else can move until this transaction is over.
+    pub(crate) async fn session(&mut self, id: &SessionId) -> Result<Option<Session>> {
+        const SQL: Sql =
+            locking!(concat!("SELECT ", session_columns!(), " FROM sessions s WHERE s.id = $1"), "FOR NO KEY UPDATE");
+        self.first(SQL, values![id.as_str()]).await?.as_ref().map(Session::from_row).transpose()
+    }
+
+    /// The sessions that hold a machine, oldest first; nobody else can move them until this transaction is over.
+    pub(crate) async fn sessions_on(&mut self, machine: &MachineId) -> Result<Vec<Session>> {
+        const SQL: Sql = locking!(
+            concat!(
+                "SELECT ",
+                session_columns!(),
+                " FROM sessions s WHERE s.machine_id = $1 AND s.status NOT IN ('ended', 'failed') ORDER BY s.id"
+            ),
+            "FOR NO KEY UPDATE"
+        );
+        Session::from_rows(&self.all(SQL, values![machine.as_str()]).await?)
+    }
+
+    /// Takes a machine's row. Whoever moves a session off a machine takes the machine first and the session second, so that
+    /// no two wait for each other.
+    pub(crate) async fn lock_machine(&mut self, machine: &MachineId) -> Result<()> {
+        if self.is_concurrent() {
+            self.all("SELECT id FROM machines WHERE id = $1 FOR NO KEY UPDATE", values![machine.as_str()]).await?;
+        }
+        Ok(())
     }
 }

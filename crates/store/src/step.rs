@@ -1,14 +1,94 @@
 //! What a node did with a session, guarded by `(machine, epoch, generation, run)`.
 
+use crate::backend::{Transaction, retry};
 use crate::{Result, Session, Store};
-use vitrine_model::EpochMs;
-use vitrine_model::wire::{Step, StepAnswer};
+use vitrine_model::wire::{Step, StepAnswer, StepKind};
+use vitrine_model::{EndReason, EpochMs, SchedulingReason, Status};
 
 impl Store {
     /// Takes a node's step. A repeated step, or one that came too late to matter (the session is already ending), changes
     /// nothing and is `Taken`; a session that the node does not own (any more), or that is over, is `NotYours`. With
     /// `Taken` comes the session after the step.
     pub async fn step(&self, step: &Step, now: EpochMs) -> Result<(StepAnswer, Option<Session>)> {
-        todo!()
+        retry(|| self.step_once(step, now)).await
+    }
+
+    async fn step_once(&self, step: &Step, now: EpochMs) -> Result<(StepAnswer, Option<Session>)> {
+        let mut tx = self.begin().await?;
+        if matches!(step.what, StepKind::Finish { .. } | StepKind::Fail { .. } | StepKind::NotStarted { .. }) {
+            tx.lock_machine(&step.machine).await?;
+        }
+        match tx.session(&step.session).await? {
+            Some(mut session) if is_owned(&session, step) => {
+                tx.take_step(&mut session, &step.what, now).await?;
+                tx.commit().await?;
+                Ok((StepAnswer::Taken { expires_at: session.expires_at }, Some(session)))
+            }
+            _ => Ok((StepAnswer::NotYours, None)),
+        }
+    }
+}
+
+fn is_owned(session: &Session, step: &Step) -> bool {
+    session.status.holds_machine()
+        && session.machine.as_ref() == Some(&step.machine)
+        && session.machine_epoch == step.epoch
+        && session.generation == step.generation
+        && session.run.as_ref() == Some(&step.run)
+}
+
+impl Transaction {
+    async fn take_step(&mut self, session: &mut Session, what: &StepKind, now: EpochMs) -> Result<()> {
+        match (what, session.status) {
+            (StepKind::Ready, Status::Assigning) => self.apply(session, |session| session.ready(now)).await,
+            (StepKind::Activate, Status::Ready) => self.apply(session, |session| session.activate(now)).await,
+            (StepKind::Deactivate, Status::Active) => self.apply(session, |session| session.deactivate(now)).await,
+            // Repeated, or overtaken by an end that somebody asked for in between.
+            (StepKind::Ready | StepKind::Activate | StepKind::Deactivate, _) => Ok(()),
+            (StepKind::End { .. }, Status::Ending) => Ok(()),
+            (StepKind::End { reason }, _) => self.apply(session, |session| session.end(*reason, now)).await,
+            (StepKind::Finish { reason, egress }, status) => {
+                if status != Status::Ending {
+                    self.apply(session, |session| session.end(*reason, now)).await?;
+                }
+                session.egress = *egress;
+                self.apply(session, |session| session.finish(now)).await
+            }
+            (StepKind::Fail { reason, message, egress }, status) => {
+                session.egress = *egress;
+                // It died while it was being ended: that is what was asked for.
+                let meant = status == Status::Ending
+                    && session.end_reason.is_some_and(|asked| asked.outcome() == Status::Ended);
+                let reason = *reason;
+                self.apply(session, |session| match meant {
+                    true => session.finish(now),
+                    false => session.fail(reason, reason.as_str(), message, now),
+                })
+                .await
+            }
+            (StepKind::NotStarted { .. }, Status::Ending) => self.apply(session, |session| session.finish(now)).await,
+            (StepKind::NotStarted { reason, message }, Status::Assigning) => {
+                self.apply(session, |session| match another_try_can_help(*reason) {
+                    true => session.retry_or_fail(*reason, message, now),
+                    false => session.fail(EndReason::SchedulingFailed, reason.as_str(), message, now),
+                })
+                .await
+            }
+            // It was ready before, so it did run: the node lost it.
+            (StepKind::NotStarted { message, .. }, _) => {
+                self.apply(session, |session| session.lose(EndReason::ProcessLost, message, now)).await
+            }
+        }
+    }
+}
+
+fn another_try_can_help(reason: SchedulingReason) -> bool {
+    match reason {
+        SchedulingReason::NoCapacity
+        | SchedulingReason::QueueTimeout
+        | SchedulingReason::ImageMissing
+        | SchedulingReason::StartFailed => true,
+        // The same everywhere.
+        SchedulingReason::RegionUnavailable | SchedulingReason::EgressUnavailable => false,
     }
 }

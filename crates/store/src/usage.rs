@@ -1,5 +1,6 @@
 //! Metering: one record for each session that ran, written with its end, and the sums over them.
 
+use crate::backend::{Row, Transaction, values};
 use crate::{Result, Store};
 use vitrine_model::{EpochMs, Kind, OrganizationId, SessionId, Weight};
 
@@ -33,14 +34,67 @@ pub struct WeightCounts {
     pub heavy: u64,
 }
 
+const DAY_MS: i64 = 86_400_000;
+
+/// Ended sessions come from the days' sums, running ones from their rows.
+const USAGE: &str =
+    "SELECT kind, weight, CAST(sum(sessions) AS BIGINT) AS sessions, CAST(sum(duration_ms) AS BIGINT) AS ms
+    FROM (
+        SELECT kind, weight, sessions, duration_ms FROM usage_days WHERE organization = $1 AND day >= $2
+        UNION ALL
+        SELECT kind, coalesce(weight, ''), 1, CASE WHEN started_at < $3 THEN $3 - started_at ELSE 0 END FROM sessions
+        WHERE organization = $1 AND status NOT IN ('ended', 'failed') AND started_at IS NOT NULL
+    ) ran GROUP BY kind, weight";
+
+impl Usage {
+    fn from_rows(rows: &[Row]) -> Result<Usage> {
+        let mut usage = Usage::default();
+        for row in rows {
+            let (sessions, ms): (u64, u64) = (row.number("sessions")?, row.number("ms")?);
+            usage.total_sessions += sessions;
+            match row.word("kind", Kind::parse)? {
+                Kind::Browser => usage.browser_ms += ms,
+                Kind::Sandbox => usage.sandbox_ms += ms,
+            }
+            match Weight::parse(&row.get::<String>("weight")?) {
+                Some(Weight::Light) => usage.weights.light += sessions,
+                Some(Weight::Medium) => usage.weights.medium += sessions,
+                Some(Weight::Heavy) => usage.weights.heavy += sessions,
+                None => {}
+            }
+        }
+        Ok(usage)
+    }
+}
+
 impl Store {
     /// What an organization used since `period_start` (its UTC day, whole).
     pub async fn usage(&self, organization: &OrganizationId, period_start: EpochMs, now: EpochMs) -> Result<Usage> {
-        todo!()
+        let values = values![organization.as_str(), period_start / DAY_MS, now];
+        Usage::from_rows(&self.all(USAGE, values).await?)
     }
 
     /// A session's record; `None` while it runs, or when it never did.
     pub async fn usage_record(&self, session: &SessionId) -> Result<Option<UsageRecord>> {
-        todo!()
+        const SQL: &str = "SELECT organization, kind, weight, started_at, ended_at, duration_ms
+            FROM usage_records WHERE session = $1";
+        let Some(row) = self.first(SQL, values![session.as_str()]).await? else { return Ok(None) };
+        Ok(Some(UsageRecord {
+            session: session.clone(),
+            organization: row.word("organization", |text| OrganizationId::parse(text).ok())?,
+            kind: row.word("kind", Kind::parse)?,
+            weight: row.maybe_word("weight", Weight::parse)?,
+            started_at: row.get("started_at")?,
+            ended_at: row.get("ended_at")?,
+            duration_ms: row.number("duration_ms")?,
+        }))
+    }
+}
+
+impl Transaction {
+    /// The same, as this transaction sees it.
+    pub(crate) async fn usage(&mut self, organization: &OrganizationId, start: EpochMs, now: EpochMs) -> Result<Usage> {
+        let values = values![organization.as_str(), start / DAY_MS, now];
+        Usage::from_rows(&self.all(USAGE, values).await?)
     }
 }
