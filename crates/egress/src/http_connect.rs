@@ -70,3 +70,61 @@ fn status(head: &[u8]) -> Option<u16> {
     let code = line.strip_prefix(b"HTTP/1.0 ").or_else(|| line.strip_prefix(b"HTTP/1.1 "))?;
     std::str::from_utf8(code).ok()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::io::duplex;
+
+    use super::*;
+    use crate::upstream::Host;
+    use crate::{ProxyProtocol, Secret};
+
+    fn proxy(username: &str) -> Proxy {
+        let protocol = ProxyProtocol::Http;
+        let (username, password) = (Some(username.to_owned()), Some(Secret::new("secret")));
+        Proxy { protocol, host: "proxy.test".to_owned(), port: 1, username, password }
+    }
+
+    /// What comes of a proxy that says this, whatever it is asked, and hangs up.
+    fn result(answer: &[u8], username: &str) -> Result<Vec<u8>, UpstreamError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut ours, mut theirs) = duplex(1024 * 1024);
+            theirs.write_all(answer).await.unwrap();
+            theirs.shutdown().await.unwrap();
+            let destination = Destination { host: Host::Name("page.test".into()), port: 443 };
+            let proxy = proxy(username);
+            let mut early = tunnel(&mut ours, &proxy, &destination).await?;
+            ours.read_to_end(&mut early).await.unwrap();
+            Ok(early)
+        })
+    }
+
+    const STARTS: [&[u8]; 3] = [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200\r\n\r\n"];
+
+    #[test]
+    fn answers() {
+        assert_eq!(result(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nearly", "alice").unwrap(), b"early");
+        assert_eq!(result(b"HTTP/1.0 204\r\n\r\n", "alice").unwrap(), b"");
+        assert!(matches!(result(b"HTTP/1.1 407 No\r\n\r\n", "alice"), Err(UpstreamError::Credentials { .. })));
+        assert!(matches!(
+            result(b"HTTP/1.1 503 No\r\n\r\n", "alice"),
+            Err(UpstreamError::Destination { code: 503, .. })
+        ));
+        assert!(matches!(result(b"HTTP/1.1 200 OK\r\n", "alice"), Err(UpstreamError::Answer { .. })));
+        assert!(matches!(result(b"SSH-2.0-server\r\n", "alice"), Err(UpstreamError::Answer { .. })));
+        let endless = [b"HTTP/1.1 200 OK\r\n".as_slice(), &[b'x'; 100_000]].concat();
+        assert!(matches!(result(&endless, "alice"), Err(UpstreamError::Answer { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_survived(start in 0..STARTS.len(), rest in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            let answer = [STARTS[start], &rest].concat();
+            if let Ok(early) = result(&answer, "alice") {
+                prop_assert!(answer.ends_with(&early));
+            }
+        }
+    }
+}

@@ -7,6 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::names::{canonical, is_synthetic};
@@ -25,7 +26,7 @@ pub(crate) struct Journal {
 impl Journal {
     /// Opens or makes the journal, and gives the names in it.
     pub fn open(path: &Path) -> io::Result<(Journal, Vec<(String, Ipv4Addr)>)> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let file = private().read(true).open(path)?;
         let mut bytes = Vec::new();
         (&file).take(BYTES_MAX).read_to_end(&mut bytes)?;
         let text = String::from_utf8_lossy(&bytes);
@@ -45,12 +46,23 @@ impl Journal {
     pub fn replace<'names>(&mut self, entries: impl Iterator<Item = (Ipv4Addr, &'names str)>) -> io::Result<()> {
         let lines: Vec<String> = entries.map(|(address, name)| format!("{address} {name}\n")).collect();
         let fresh = self.path.with_extension("new");
-        std::fs::write(&fresh, lines.concat())?;
+        match std::fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.file = private().open(&fresh)?;
+        self.file.write_all(lines.concat().as_bytes())?;
         std::fs::rename(&fresh, &self.path)?;
-        self.file = OpenOptions::new().append(true).open(&self.path)?;
         self.lines = lines.len();
         Ok(())
     }
+}
+
+/// Where somebody browses is nobody else's business.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    options
 }
 
 fn entry(line: &str) -> Option<(String, Ipv4Addr)> {

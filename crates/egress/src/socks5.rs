@@ -111,3 +111,65 @@ async fn exchange<const BYTES: usize>(stream: &mut impl Stream, request: &[u8]) 
     stream.read_exact(&mut answer).await?;
     Ok(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::io::duplex;
+
+    use super::*;
+    use crate::upstream::Host;
+    use crate::{ProxyProtocol, Secret};
+
+    fn proxy(username: &str) -> Proxy {
+        let protocol = ProxyProtocol::Socks5;
+        let (username, password) = (Some(username.to_owned()), Some(Secret::new("secret")));
+        Proxy { protocol, host: "proxy.test".to_owned(), port: 1, username, password }
+    }
+
+    /// What comes of a proxy that says this, whatever it is asked, and hangs up.
+    fn result(answer: &[u8], username: &str) -> Result<Vec<u8>, UpstreamError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut ours, mut theirs) = duplex(1024 * 1024);
+            theirs.write_all(answer).await.unwrap();
+            theirs.shutdown().await.unwrap();
+            let destination = Destination { host: Host::Name("page.test".into()), port: 443 };
+            let proxy = proxy(username);
+            log_in(&mut ours, &proxy).await?;
+            tunnel(&mut ours, &proxy, &destination).await?;
+            let mut rest = Vec::new();
+            ours.read_to_end(&mut rest).await.unwrap();
+            Ok(rest)
+        })
+    }
+
+    const STARTS: [&[u8]; 5] =
+        [b"", b"\x05\x00", b"\x05\x02\x01\x00", b"\x05\x00\x05\x00\x00", b"\x05\x00\x05\x00\x00\x03"];
+
+    #[test]
+    fn answers() {
+        let good = b"\x05\x02\x01\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00early";
+        assert_eq!(result(good, "alice").unwrap(), b"early");
+        let long = "a".repeat(256);
+        assert!(matches!(result(good, &long), Err(UpstreamError::Credentials { .. })));
+        for refused in [b"\x05\x02\x01\x01", b"\x05\xff\x00\x00"] {
+            assert!(matches!(result(refused, "alice"), Err(UpstreamError::Credentials { .. })));
+        }
+        let unreachable = b"\x05\x00\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00";
+        assert!(matches!(result(unreachable, "alice"), Err(UpstreamError::Destination { code: 4, .. })));
+        assert!(matches!(result(b"\x04\x00", "alice"), Err(UpstreamError::Answer { .. })));
+        assert!(matches!(result(b"\x05\x01", "alice"), Err(UpstreamError::Answer { .. })));
+        assert!(matches!(result(b"\x05\x00\x05", "alice"), Err(UpstreamError::Connect { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_survived(start in 0..STARTS.len(), rest in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            let answer = [STARTS[start], &rest].concat();
+            if let Ok(early) = result(&answer, "alice") {
+                prop_assert!(answer.ends_with(&early));
+            }
+        }
+    }
+}

@@ -209,3 +209,16 @@ fn remembered_addresses_outlive_the_process_that_gave_them() {
         forgetful.stop().await;
     });
 }
+
+#[test]
+fn the_listener_itself_leads_nowhere() {
+    in_lab(|lab| async move {
+        let sockets = lab.sockets();
+        let port = sockets.tcp.local_addr().unwrap().port();
+        let outside = outside("", &[]);
+        let egress = Egress::start(outside, sockets, Policy::default(), Upstream::Direct).unwrap();
+        lab.assert_reset("127.0.0.1", port).await;
+        assert_eq!(egress.counters().refused, 1);
+        egress.stop().await;
+    });
+}

@@ -5,4 +5,5 @@ mod lab;
 mod limits;
 mod proxies;
 mod proxy_servers;
+mod resolver;
 mod throughput;
