@@ -51,6 +51,12 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<vitrine_store::StoreError> for Failure {
+    fn from(error: vitrine_store::StoreError) -> Self {
+        Self(Error::internal(format!("could not {error}")))
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let Error { code, message, context, private } = self.0;

@@ -3,8 +3,33 @@
 //! It assumes a [`vitrine_store::Store`], a clock, entropy and a way to reach machines ([`gateway`]); it never links what runs on a
 //! machine. It promises that every answer is in the contract's shape and that what must become true is a reconciler's work.
 
+mod admin;
 pub mod answer;
+mod app;
 pub mod clock;
+mod cloud;
+pub mod config;
+mod docs;
+mod gate;
 pub mod gateway;
+mod health;
+mod limits;
+mod metrics;
+mod node;
+mod observe;
+mod openapi;
+mod reconcile;
+mod request;
+mod router;
+mod rows;
+mod serve;
+mod server;
+pub mod upstream;
+mod wake;
 
 pub use clock::{Clock, SystemClock};
+pub use config::ServerConfig;
+pub use gate::Peer;
+pub use health::{Condition, Health};
+pub use node::InProcess;
+pub use server::{Server, StartError};

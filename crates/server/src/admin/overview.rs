@@ -1,0 +1,93 @@
+//! `/admin/v1/sessions`, `/admin/v1/configuration`, `/admin/v1/invariants`: what an operator looks at.
+
+use crate::answer::Answer;
+use crate::app::App;
+use crate::cloud::words;
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use vitrine_model::{EpochMs, Error, Status};
+use vitrine_store::Session;
+
+/// A session of any organization.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatorSession {
+    pub id: String,
+    pub organization: String,
+    #[schema(schema_with = statuses)]
+    pub status: Status,
+    pub machine_id: Option<String>,
+    pub generation: i64,
+    pub attempts: i64,
+    pub reserve_mb: u32,
+    pub limit_mb: u32,
+    pub created_at: EpochMs,
+    pub started_at: Option<EpochMs>,
+    pub expires_at: Option<EpochMs>,
+}
+
+/// Sessions that are not over, newest first.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OperatorSessionList {
+    pub data: Vec<OperatorSession>,
+}
+
+/// What must hold at every moment and does not.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Invariants {
+    /// Empty when all is well.
+    pub broken: Vec<String>,
+}
+
+fn statuses() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    words(Status::ALL.map(Status::as_str))
+}
+
+impl From<Session> for OperatorSession {
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id.to_string(),
+            organization: session.organization.to_string(),
+            status: session.status,
+            machine_id: session.machine.map(String::from),
+            generation: session.generation,
+            attempts: session.attempts,
+            reserve_mb: session.reserve_mb,
+            limit_mb: session.limit_mb,
+            created_at: session.created_at,
+            started_at: session.started_at,
+            expires_at: session.expires_at,
+        }
+    }
+}
+
+/// List every organization's sessions that are not over.
+#[utoipa::path(
+    get, path = "/admin/v1/sessions", tag = "Operator",
+    responses((status = 200, description = "Newest first", body = OperatorSessionList))
+)]
+pub async fn sessions(State(app): State<App>) -> Answer<Json<OperatorSessionList>> {
+    let sessions = app.all_sessions().await?;
+    Ok(Json(OperatorSessionList { data: sessions.into_iter().map(OperatorSession::from).collect() }))
+}
+
+/// The settings in effect, without their secrets.
+#[utoipa::path(
+    get, path = "/admin/v1/configuration", tag = "Operator",
+    responses((status = 200, description = "As in the configuration file", body = Object))
+)]
+pub async fn configuration(State(app): State<App>) -> Answer<Json<Value>> {
+    Ok(Json(serde_json::to_value(&app.config).map_err(Error::internal)?))
+}
+
+/// What must hold at every moment and does not.
+#[utoipa::path(
+    get, path = "/admin/v1/invariants", tag = "Operator",
+    responses((status = 200, description = "A sentence each", body = Invariants))
+)]
+pub async fn invariants(State(app): State<App>) -> Answer<Json<Invariants>> {
+    Ok(Json(Invariants { broken: app.store.invariants().await? }))
+}

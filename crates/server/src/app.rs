@@ -1,0 +1,176 @@
+//! What every request and every reconciler shares.
+
+use crate::clock::Clock;
+use crate::config::ServerConfig;
+use crate::gateway::PublicUrl;
+use crate::limits::Limiter;
+use crate::metrics::Metrics;
+use crate::request::body;
+use crate::wake::Wakes;
+use http::HeaderMap;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use vitrine_model::token::{Claims, Scope, SigningKey};
+use vitrine_model::{Entropy, EpochMs, Error, MachineId, Status};
+use vitrine_store::{Session, Store, StoreError};
+
+/// The shared parts; clones are the same.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts themselves.
+pub struct Parts {
+    pub config: ServerConfig,
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub limiter: Limiter,
+    pub metrics: Metrics,
+    pub wakes: Wakes,
+    /// Placement looks at once: something was queued or freed.
+    pub placement: Notify,
+    pub signing_key: SigningKey,
+    /// Signs the tokens of nodes.
+    pub node_key: [u8; 32],
+    pub public_url: PublicUrl,
+    /// Long polls and waits answer at once: the server stops.
+    pub closing: CancellationToken,
+    pub snapshot: crate::health::Snapshots,
+    draining: AtomicBool,
+    regions: Mutex<HashMap<MachineId, String>>,
+}
+
+/// Names of the deployment's secrets.
+const CONNECT_TOKENS: &str = "connect-tokens";
+const NODE_TOKENS: &str = "node-tokens";
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Reads or makes the deployment's secrets.
+    pub async fn new(
+        config: ServerConfig,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        public_url: PublicUrl,
+    ) -> Result<Self, StoreError> {
+        let fresh = || {
+            let mut bytes = [0; 32];
+            entropy.fill(&mut bytes);
+            bytes
+        };
+        let signing_key = SigningKey::new(store.secret(CONNECT_TOKENS, fresh()).await?);
+        let node_key = store.secret(NODE_TOKENS, fresh()).await?;
+        Ok(Self(Arc::new(Parts {
+            limiter: Limiter::new(),
+            metrics: Metrics::new(),
+            wakes: Wakes::default(),
+            placement: Notify::new(),
+            closing: CancellationToken::new(),
+            snapshot: Default::default(),
+            draining: AtomicBool::new(false),
+            regions: Mutex::default(),
+            config,
+            store,
+            clock,
+            entropy,
+            signing_key,
+            node_key,
+            public_url,
+        })))
+    }
+
+    /// No new sessions from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether new sessions are refused.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// How much of a body is read.
+    pub fn body_limits(&self) -> body::Limits {
+        body::Limits {
+            bytes_max: self.config.body_bytes_max,
+            time_max: Duration::from_millis(self.config.body_timeout_ms),
+        }
+    }
+
+    /// Tells everybody who cares that this process moved a session, and writes it down.
+    pub fn moved(&self, session: &Session) {
+        let status = session.status.as_str();
+        match (session.status, session.end_reason) {
+            (Status::Failed, Some(reason)) => {
+                let error = session.error.as_ref();
+                let (why, message) = error.map_or(("", ""), |error| (error.reason.as_str(), error.message.as_str()));
+                tracing::warn!(session = %session.id, end_reason = reason.as_str(), why, message, "session failed");
+            }
+            (Status::Ended, Some(reason)) => {
+                tracing::info!(session = %session.id, end_reason = reason.as_str(), "session ended");
+            }
+            _ => tracing::debug!(session = %session.id, status, generation = session.generation, "session moved"),
+        }
+        if session.status.is_terminal() {
+            self.metrics.over(session.end_reason.unwrap_or(vitrine_model::EndReason::ProcessLost));
+        }
+        self.wakes.sessions.wake(&session.id);
+        if let Some(machine) = &session.machine {
+            self.wakes.machines.wake(machine);
+        }
+        if !session.status.holds_machine() {
+            self.placement.notify_one();
+        }
+    }
+
+    /// Where a client drives a session that runs; `None` while there is nothing to connect to.
+    pub fn cdp_url(&self, session: &Session, headers: &HeaderMap) -> Result<Option<String>, Error> {
+        let (true, Some(run), Some(machine)) = (session.status.is_running(), &session.run, &session.machine) else {
+            return Ok(None);
+        };
+        let token = self.signing_key.sign(&Claims {
+            session: session.id.clone(),
+            run: run.clone(),
+            machine: machine.clone(),
+            scope: Scope::Cdp,
+            expires_at: self.token_expires_at(session),
+        });
+        let base = self.public_url.base(headers);
+        let base = base.map_err(|_| Error::invalid("Host", "the header does not name this server"))?;
+        Ok(Some(base.cdp(&session.id, &token)))
+    }
+
+    /// A token lives as long as its session may.
+    pub fn token_expires_at(&self, session: &Session) -> EpochMs {
+        let longest = session.browser().max_duration_ms;
+        session.expires_at.unwrap_or_else(|| vitrine_model::browser::expires_at(self.clock.now(), longest))
+    }
+
+    /// A machine's region. A machine keeps its region, so what was read once is remembered.
+    pub async fn region_of(&self, machine: &MachineId) -> Result<Option<String>, Error> {
+        if let Some(region) = self.regions().get(machine) {
+            return Ok(Some(region.clone()));
+        }
+        let machines = self.store.machines().await.map_err(Error::internal)?;
+        let mut regions = self.regions();
+        *regions = machines.into_iter().map(|machine| (machine.id, machine.region_code)).collect();
+        Ok(regions.get(machine).cloned())
+    }
+
+    fn regions(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, String>> {
+        self.regions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

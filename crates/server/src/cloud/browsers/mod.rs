@@ -1,0 +1,189 @@
+//! Browser sessions: what clients see of them.
+
+pub mod create;
+pub mod end;
+pub mod read;
+pub mod wish;
+
+use crate::app::App;
+use crate::cloud::words;
+use crate::gate::Caller;
+use http::HeaderMap;
+use serde::Serialize;
+use utoipa::ToSchema;
+use vitrine_model::{EgressProfile, EndReason, EpochMs, Error, Isolation, Permission, Status, Weight};
+use vitrine_store::Session;
+
+/// A browser session.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Browser {
+    #[schema(example = "mm3e4k0vmv0c5t1s9e0z7r2k8q4w6y3a")]
+    pub id: String,
+    #[schema(schema_with = statuses)]
+    pub status: Status,
+    /// Goes unchanged into Playwright's `connectOverCDP` or Puppeteer's `connect`. Null until it is ready, after it ended, and for
+    /// keys without `browser_sessions:create`.
+    #[schema(example = "wss://browsers.example.org/cdp/mm3e4k0vmv0c5t1s9e0z7r2k8q4w6y3a?token=cdp.…")]
+    pub cdp_url: Option<String>,
+    #[schema(schema_with = weights)]
+    pub weight: Weight,
+    #[schema(schema_with = isolations)]
+    pub isolation: Isolation,
+    #[schema(schema_with = egress_profiles)]
+    pub egress_profile: EgressProfile,
+    pub artifacts: Artifacts,
+    /// Milliseconds that it ran; null until it is over.
+    pub duration: Option<u64>,
+    /// Epoch milliseconds.
+    #[schema(example = 1_772_078_705_353_i64)]
+    pub created_at: EpochMs,
+    /// When it became ready.
+    pub started_at: Option<EpochMs>,
+    pub ended_at: Option<EpochMs>,
+    /// When it ends at the latest; null until it is ready.
+    pub expires_at: Option<EpochMs>,
+    #[schema(schema_with = end_reasons)]
+    pub end_reason: Option<EndReason>,
+    /// Why it failed.
+    pub error: Option<BrowserError>,
+    #[schema(example = 300_000)]
+    pub max_duration_ms: u64,
+    #[schema(example = 60_000)]
+    pub idle_timeout_ms: u64,
+    /// The machine's region, before placement the one that was asked for.
+    #[schema(example = "iad")]
+    pub region: Option<String>,
+    #[schema(example = "68365e2c721798")]
+    pub machine_id: Option<String>,
+    pub egress: Egress,
+}
+
+/// What a session leaves behind.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct Artifacts {
+    pub screenshots: Vec<String>,
+    pub har: Option<String>,
+    pub recording: Option<String>,
+}
+
+/// Why a session failed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BrowserError {
+    #[schema(example = "SCHEDULING_FAILED")]
+    pub code: String,
+    #[schema(example = "queue_timeout")]
+    pub reason: String,
+    pub message: String,
+}
+
+/// Bytes between the session and the world.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Egress {
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// A session in a list.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedBrowser {
+    pub id: String,
+    #[schema(schema_with = statuses)]
+    pub status: Status,
+    pub cdp_url: Option<String>,
+    #[schema(schema_with = weights)]
+    pub weight: Weight,
+    #[schema(schema_with = isolations)]
+    pub isolation: Isolation,
+    #[schema(schema_with = egress_profiles)]
+    pub egress_profile: EgressProfile,
+    pub created_at: EpochMs,
+    pub started_at: Option<EpochMs>,
+    pub expires_at: Option<EpochMs>,
+}
+
+/// The sessions that are not over, newest first.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BrowserList {
+    pub data: Vec<ListedBrowser>,
+}
+
+fn statuses() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    words(Status::ALL.map(Status::as_str))
+}
+
+fn weights() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    words(Weight::ALL.map(Weight::as_str))
+}
+
+fn isolations() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    words(Isolation::ALL.map(Isolation::as_str))
+}
+
+fn egress_profiles() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    words(EgressProfile::ALL.map(EgressProfile::as_str))
+}
+
+fn end_reasons() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    words(EndReason::ALL.map(EndReason::as_str))
+}
+
+/// The session's address, for those who may drive it.
+fn cdp_url(app: &App, caller: &Caller, session: &Session, headers: &HeaderMap) -> Result<Option<String>, Error> {
+    if !caller.key.permissions.allow(Permission::BrowserSessionsCreate) {
+        return Ok(None);
+    }
+    app.cdp_url(session, headers)
+}
+
+/// A session as its owner sees it.
+pub async fn view(app: &App, caller: &Caller, session: Session, headers: &HeaderMap) -> Result<Browser, Error> {
+    let spec = session.browser();
+    let region = match &session.machine {
+        Some(machine) => app.region_of(machine).await?,
+        None => spec.region.clone(),
+    };
+    Ok(Browser {
+        cdp_url: cdp_url(app, caller, &session, headers)?,
+        id: session.id.to_string(),
+        status: session.status,
+        weight: spec.weight,
+        isolation: spec.isolation,
+        egress_profile: spec.egress_profile,
+        artifacts: Artifacts::default(),
+        duration: session.duration_ms(),
+        created_at: session.created_at,
+        started_at: session.started_at,
+        ended_at: session.ended_at,
+        expires_at: session.expires_at,
+        end_reason: session.end_reason,
+        max_duration_ms: spec.max_duration_ms,
+        idle_timeout_ms: spec.idle_timeout_ms,
+        region,
+        machine_id: session.machine.as_ref().map(ToString::to_string),
+        egress: Egress { bytes_in: session.egress.bytes_in, bytes_out: session.egress.bytes_out },
+        error: session.error.map(|error| BrowserError {
+            code: error.code,
+            reason: error.reason,
+            message: error.message,
+        }),
+    })
+}
+
+/// A session in its owner's list.
+fn listed(app: &App, caller: &Caller, session: &Session, headers: &HeaderMap) -> Result<ListedBrowser, Error> {
+    let spec = session.browser();
+    Ok(ListedBrowser {
+        id: session.id.to_string(),
+        status: session.status,
+        cdp_url: cdp_url(app, caller, session, headers)?,
+        weight: spec.weight,
+        isolation: spec.isolation,
+        egress_profile: spec.egress_profile,
+        created_at: session.created_at,
+        started_at: session.started_at,
+        expires_at: session.expires_at,
+    })
+}

@@ -1,0 +1,82 @@
+//! `GET /v1/browsers`: one session, or those that are not over.
+
+use super::{Browser, BrowserList, listed, view};
+use crate::answer::Answer;
+use crate::app::App;
+use crate::gate::Caller;
+use crate::request::Query;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use std::time::Duration;
+use tokio::time::Instant;
+use vitrine_model::{Error, Kind, SessionId, Status};
+use vitrine_store::Session;
+
+/// Longest `waitMs`.
+const WAIT_MS_MAX: u64 = 30_000;
+/// How often a waiting request looks at the row although nobody woke it: another server may have moved it.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// `limit` where the client names none.
+const LIMIT_DEFAULT: u64 = 25;
+/// Largest `limit`.
+const LIMIT_MAX: u64 = 100;
+
+/// Get session status or list active sessions.
+///
+/// With `id` one session, without it those that are not over, newest first.
+#[utoipa::path(
+    get, path = "/v1/browsers", tag = "Browser sessions",
+    params(
+        ("id" = Option<String>, Query, description = "The session"),
+        ("waitMs" = Option<u64>, Query, minimum = 0, maximum = 30_000, description = "With `id`: answer only once it has left `queued` and `assigning`, or after this time"),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 100, description = "Without `id`: how many; 25 when left out"),
+    ),
+    responses(
+        (status = 200, description = "`Browser` with `id`, else `BrowserList`", body = inline(OneOrMany)),
+    )
+)]
+pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers: HeaderMap) -> Answer<Response> {
+    if query.text("id").is_some() {
+        let wait_ms = query.integer("waitMs", 0..=WAIT_MS_MAX)?.unwrap_or(0);
+        let id: SessionId = query.id("session")?;
+        let session = settled(&app, &caller, &id, Duration::from_millis(wait_ms)).await?;
+        return Ok(Json(view(&app, &caller, session, &headers).await?).into_response());
+    }
+    let limit = query.integer("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT) as u32;
+    let sessions = app.store.active_sessions(caller.organization_id(), Kind::Browser, limit).await?;
+    let data = sessions.iter().map(|session| listed(&app, &caller, session, &headers)).collect::<Result<_, _>>()?;
+    Ok(Json(BrowserList { data }).into_response())
+}
+
+/// What `GET /v1/browsers` answers.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the shape for the API document; the answer itself is written by each branch")]
+#[schema(description = "One session with `id`, else a list")]
+enum OneOrMany {
+    #[schema(title = "One")]
+    One(Browser),
+    #[schema(title = "Many")]
+    Many(BrowserList),
+}
+
+/// The session, as soon as it is no longer on its way or the time is over.
+async fn settled(app: &App, caller: &Caller, id: &SessionId, wait: Duration) -> Result<Session, Error> {
+    let deadline = Instant::now() + wait;
+    let mut waiting = app.wakes.sessions.subscribe(id);
+    loop {
+        let session = app.store.session_of(caller.organization_id(), id).await.map_err(Error::internal)?;
+        let session = session.ok_or_else(|| Error::not_found("session"))?;
+        let on_its_way = matches!(session.status, Status::Queued | Status::Assigning);
+        let left = deadline.saturating_duration_since(Instant::now());
+        if !on_its_way || left.is_zero() || app.closing.is_cancelled() {
+            return Ok(session);
+        }
+        tokio::select! {
+            () = waiting.woken() => {}
+            () = app.closing.cancelled() => {}
+            () = tokio::time::sleep(left.min(LOOK_EVERY)) => {}
+        }
+    }
+}

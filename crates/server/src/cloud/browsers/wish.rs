@@ -1,0 +1,214 @@
+//! What a client wishes for, read field by field, and what its plan says to it.
+
+use crate::cloud::words;
+use crate::config::{ServerConfig, is_region};
+use crate::request::Fields;
+use crate::upstream::{is_host, is_inside};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use vitrine_model::browser::{DURATION_MIN_MS, IDLE_TIMEOUT_MAX_MS};
+use vitrine_model::{
+    BrowserSpec, Code, EgressProfile, Error, Feature, Isolation, Kind, Plan, Proxy, ProxyProtocol, Secret, Weight,
+};
+
+/// Longest user name or password of a proxy: what SOCKS5 can carry.
+const CREDENTIAL_BYTES_MAX: usize = 255;
+/// Longest name of a host.
+const HOST_BYTES_MAX: usize = 253;
+/// Longest `profileKey`.
+const PROFILE_KEY_BYTES_MAX: usize = 128;
+
+/// The body of `POST /v1/browsers`. Every field may be left out; unknown ones are ignored.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CreateBrowser, example = json!({"weight": "light", "maxDurationMs": 300_000}))]
+pub struct Wish {
+    /// Memory tier. `heavy` from plan pro.
+    #[schema(required = false, schema_with = super::weights)]
+    pub weight: Weight,
+    /// Whether the machine may hold other organizations' sessions. `dedicated` from plan pro.
+    #[schema(required = false, schema_with = super::isolations)]
+    pub isolation: Isolation,
+    /// Outbound IP profile. Left out: `byo-proxy` with a `proxy`, else `shared-dc`.
+    #[schema(required = false, schema_with = super::egress_profiles)]
+    pub egress_profile: EgressProfile,
+    /// Anti-detection, from plan builder.
+    #[schema(required = false, default = false)]
+    pub stealth: bool,
+    /// An MP4 of the session, from plan pro.
+    #[schema(required = false, default = false)]
+    pub recording: bool,
+    /// Solving of CAPTCHAs.
+    #[schema(required = false, default = false)]
+    pub captcha: bool,
+    /// A HAR file of the session.
+    #[schema(required = false, default = false)]
+    pub har: bool,
+    /// The longest it may run. Left out: what the plan allows.
+    #[schema(minimum = 1_000)]
+    pub max_duration_ms: Option<u64>,
+    /// It ends so long after its last client left; 0 = never. Left out: 60,000.
+    #[schema(maximum = 86_400_000)]
+    pub idle_timeout_ms: Option<u64>,
+    #[schema(inline)]
+    pub proxy: Option<WishedProxy>,
+    /// A saved browser profile.
+    #[schema(max_length = 128)]
+    pub profile_key: Option<String>,
+    /// Preferred region.
+    #[schema(pattern = "^[a-z]{3}$", example = "iad")]
+    pub region: Option<String>,
+}
+
+/// Your own proxy server.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct WishedProxy {
+    #[schema(schema_with = protocols)]
+    pub protocol: ProxyProtocol,
+    /// A public name or address.
+    #[schema(max_length = 253, example = "proxy.example.org")]
+    pub host: String,
+    #[schema(minimum = 1, example = 1080)]
+    pub port: u16,
+    #[schema(value_type = Option<String>, max_length = 255)]
+    pub username: Option<Secret>,
+    #[schema(value_type = Option<String>, max_length = 255)]
+    pub password: Option<Secret>,
+}
+
+fn protocols() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    words(ProxyProtocol::ALL.map(ProxyProtocol::as_str))
+}
+
+impl Wish {
+    /// Reads a body; whatever is wrong is named.
+    pub fn read(body: &Map<String, Value>, config: &ServerConfig) -> Result<Wish, Error> {
+        let fields = Fields::of(body);
+        let proxy = match fields.object("proxy")? {
+            Some(fields) => Some(WishedProxy::read(&fields, config)?),
+            None => None,
+        };
+        let profile = fields.word("egressProfile", &EgressProfile::ALL, EgressProfile::as_str)?;
+        let egress_profile = match (profile, &proxy) {
+            (None, Some(_)) => EgressProfile::ByoProxy,
+            (None, None) => EgressProfile::SharedDc,
+            (Some(EgressProfile::ByoProxy), None) => {
+                return Err(fields.wrong("proxy", "is missing; byo-proxy needs it"));
+            }
+            (Some(profile), Some(_)) if profile != EgressProfile::ByoProxy => {
+                return Err(fields.wrong("egressProfile", "expected byo-proxy, or nothing, beside a proxy"));
+            }
+            (Some(profile), _) => profile,
+        };
+        let region = fields.text("region", 1..=HOST_BYTES_MAX)?;
+        if region.is_some_and(|region| !is_region(region)) {
+            return Err(fields.wrong("region", "expected three letters of a-z, for example iad"));
+        }
+        Ok(Wish {
+            weight: fields.word("weight", &Weight::ALL, Weight::as_str)?.unwrap_or_default(),
+            isolation: fields.word("isolation", &Isolation::ALL, Isolation::as_str)?.unwrap_or_default(),
+            egress_profile,
+            stealth: fields.flag("stealth")?.unwrap_or_default(),
+            recording: fields.flag("recording")?.unwrap_or_default(),
+            captcha: fields.flag("captcha")?.unwrap_or_default(),
+            har: fields.flag("har")?.unwrap_or_default(),
+            max_duration_ms: fields.integer("maxDurationMs", DURATION_MIN_MS..=u64::MAX)?,
+            idle_timeout_ms: fields.integer("idleTimeoutMs", 0..=IDLE_TIMEOUT_MAX_MS)?,
+            proxy,
+            profile_key: fields.text("profileKey", 1..=PROFILE_KEY_BYTES_MAX)?.map(str::to_owned),
+            region: region.map(str::to_owned),
+        })
+    }
+
+    /// What the plan says: a feature it lacks, a figure it does not reach.
+    pub fn check_plan(&self, config: &ServerConfig, plan: Plan) -> Result<(), Error> {
+        let limits = config.plans.get(plan);
+        let asked = [
+            self.stealth.then_some(Feature::Stealth),
+            (self.weight == Weight::Heavy).then_some(Feature::Heavy),
+            self.recording.then_some(Feature::Recording),
+            (self.isolation == Isolation::Dedicated).then_some(Feature::DedicatedIsolation),
+            self.egress_profile.feature(),
+            self.captcha.then_some(Feature::Captcha),
+        ];
+        for feature in asked.into_iter().flatten().filter(|feature| !limits.features.contains(feature)) {
+            let required = config.plans.cheapest_with(feature).unwrap_or(Plan::Scale);
+            return Err(Error::plan_feature(feature, required, plan));
+        }
+        let longest = limits.duration_max_ms(Kind::Browser);
+        match self.max_duration_ms {
+            Some(wished) if wished > longest => Err(Error::plan_limit("maxDurationMs", longest, plan)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is understood but not built yet; accepting it silently would be a lie.
+    pub fn check_built(&self) -> Result<(), Error> {
+        let asked = [
+            ("stealth", self.stealth),
+            ("recording", self.recording),
+            ("captcha", self.captcha),
+            ("har", self.har),
+            ("profileKey", self.profile_key.is_some()),
+        ];
+        match asked.into_iter().find(|(_, asked)| *asked) {
+            Some((field, _)) => {
+                Err(Error::new(Code::NotImplemented, format!("{field}: is not available in this version"))
+                    .with("field", field))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The session's specification, every default filled in.
+    pub fn spec(self, config: &ServerConfig, plan: Plan) -> BrowserSpec {
+        BrowserSpec {
+            weight: self.weight,
+            isolation: self.isolation,
+            egress_profile: self.egress_profile,
+            proxy: self.proxy.map(WishedProxy::into),
+            max_duration_ms: self
+                .max_duration_ms
+                .unwrap_or_else(|| config.plans.get(plan).duration_max_ms(Kind::Browser)),
+            idle_timeout_ms: self.idle_timeout_ms.unwrap_or(config.idle_timeout_default_ms),
+            region: self.region,
+        }
+    }
+}
+
+impl WishedProxy {
+    fn read(fields: &Fields, config: &ServerConfig) -> Result<Self, Error> {
+        let protocol = fields.word("protocol", &ProxyProtocol::ALL, ProxyProtocol::as_str)?;
+        let protocol = fields.required("protocol", protocol)?;
+        let host = fields.required("host", fields.text("host", 1..=HOST_BYTES_MAX)?)?;
+        let named_by_operator = config.egress_hosts.iter().any(|name| name.eq_ignore_ascii_case(host));
+        if !is_host(host) {
+            return Err(fields.wrong("host", "expected a name or an address"));
+        }
+        if is_inside(host) && !named_by_operator {
+            return Err(fields.wrong("host", "is a private address; expected one on the public network"));
+        }
+        let port = fields.required("port", fields.integer("port", 1..=u64::from(u16::MAX))?)?;
+        let username = fields.text("username", 0..=CREDENTIAL_BYTES_MAX)?;
+        let password = fields.text("password", 0..=CREDENTIAL_BYTES_MAX)?;
+        let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(Secret::new);
+        if given(username).is_none() && given(password).is_some() {
+            return Err(fields.wrong("username", "is missing beside a password"));
+        }
+        Ok(Self {
+            protocol,
+            host: host.to_owned(),
+            port: u16::try_from(port).unwrap_or(u16::MAX),
+            username: given(username),
+            password: given(password),
+        })
+    }
+}
+
+impl From<WishedProxy> for Proxy {
+    fn from(wished: WishedProxy) -> Proxy {
+        let WishedProxy { protocol, host, port, username, password } = wished;
+        Proxy { protocol, host, port, username, password }
+    }
+}

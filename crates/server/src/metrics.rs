@@ -1,0 +1,170 @@
+//! What `/metrics` shows, by the conventions of Prometheus.
+
+use crate::gateway::GatewayMetrics;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use vitrine_model::{EndReason, MachineId, Status};
+use vitrine_store::{Counts, Machine, Session};
+
+/// Seconds from the request to `ready`: from a warm pool to a cold machine.
+const READY_SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// Seconds of a request.
+const REQUEST_SECONDS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 30.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InStatus {
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfClass {
+    class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfMachine {
+    machine: String,
+    /// `total` or `used`.
+    what: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRequest {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+/// Every counter of the server.
+pub struct Metrics {
+    registry: Registry,
+    /// The gateway's share.
+    pub gateway: GatewayMetrics,
+    created: Counter,
+    ended: Family<Reason, Counter>,
+    ready: Histogram,
+    rate_limited: Family<OfClass, Counter>,
+    requests: Family<OfRequest, Counter>,
+    request_seconds: Histogram,
+    sessions: Family<InStatus, Gauge>,
+    reserve: Family<OfMachine, Gauge>,
+    slots: Family<OfMachine, Gauge>,
+    warm: Gauge,
+    warm_by_machine: Mutex<HashMap<MachineId, u32>>,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("vitrine");
+        let metrics = Self {
+            gateway: GatewayMetrics::default(),
+            created: Counter::default(),
+            ended: Family::default(),
+            ready: Histogram::new(READY_SECONDS),
+            rate_limited: Family::default(),
+            requests: Family::default(),
+            request_seconds: Histogram::new(REQUEST_SECONDS),
+            sessions: Family::default(),
+            reserve: Family::default(),
+            slots: Family::default(),
+            warm: Gauge::default(),
+            warm_by_machine: Mutex::default(),
+            registry: Registry::default(),
+        };
+        registry.register("sessions_created", "Sessions that were queued", metrics.created.clone());
+        registry.register("sessions_over", "Sessions that ended or failed, by reason", metrics.ended.clone());
+        registry.register_with_unit("ready", "From the request to ready", Unit::Seconds, metrics.ready.clone());
+        registry.register("rate_limited", "Requests that came too soon, by class", metrics.rate_limited.clone());
+        registry.register("requests", "Requests answered", metrics.requests.clone());
+        registry.register_with_unit(
+            "request",
+            "Requests, but for waiting ones",
+            Unit::Seconds,
+            metrics.request_seconds.clone(),
+        );
+        registry.register("sessions", "Sessions that are not over, by status", metrics.sessions.clone());
+        registry.register(
+            "machine_reserve_mb",
+            "Memory that placement may promise and has promised",
+            metrics.reserve.clone(),
+        );
+        registry.register("machine_slots", "Sessions that a machine may and does hold", metrics.slots.clone());
+        registry.register("pool_warm", "Warm browsers of the machines that beat here", metrics.warm.clone());
+        metrics.gateway.register(&mut registry);
+        Self { registry, ..metrics }
+    }
+
+    /// A session was queued.
+    pub fn created(&self) {
+        self.created.inc();
+    }
+
+    /// A session is ready.
+    pub fn ready(&self, session: &Session) {
+        if let Some(started_at) = session.started_at {
+            self.ready.observe(started_at.saturating_sub(session.created_at) as f64 / 1_000.0);
+        }
+    }
+
+    /// A session is over.
+    pub fn over(&self, reason: EndReason) {
+        self.ended.get_or_create(&Reason { reason: reason.as_str() }).inc();
+    }
+
+    /// A request came too soon.
+    pub fn rate_limited(&self, class: &'static str) {
+        self.rate_limited.get_or_create(&OfClass { class }).inc();
+    }
+
+    /// A request was answered. `route` is the router's pattern, never the path: paths are without bound.
+    pub fn request(&self, method: &str, route: &str, status: u16, seconds: f64) {
+        self.requests.get_or_create(&OfRequest { method: method.to_owned(), route: route.to_owned(), status }).inc();
+        self.request_seconds.observe(seconds);
+    }
+
+    /// A machine's warm browsers.
+    pub fn warm(&self, machine: &MachineId, warm: u32) {
+        let mut all = self.warm_by_machine.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(machine.clone(), warm);
+        self.warm.set(all.values().copied().map(i64::from).sum());
+    }
+
+    /// The text for Prometheus, with the gauges as they are in the rows.
+    pub fn text(&self, counts: &Counts, machines: &[Machine]) -> Result<String, std::fmt::Error> {
+        for status in Status::ALL.into_iter().filter(|status| !status.is_terminal()) {
+            let count = counts.sessions_in(status);
+            self.sessions.get_or_create(&InStatus { status: status.as_str() }).set(count as i64);
+        }
+        self.reserve.clear();
+        self.slots.clear();
+        for machine in machines {
+            let label = |what| OfMachine { machine: machine.id.to_string(), what };
+            self.reserve.get_or_create(&label("total")).set(machine.reserve_total_mb.into());
+            self.reserve.get_or_create(&label("used")).set(machine.reserve_used_mb.into());
+            self.slots.get_or_create(&label("total")).set(machine.slots_total.into());
+            self.slots.get_or_create(&label("used")).set(machine.slots_used.into());
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,133 @@
+//! The API document: what is said once for all operations, and what each operation's gate adds to it.
+
+use crate::answer::dialect;
+use crate::cloud::ErrorBody;
+use crate::config::{Class, ServerConfig};
+use crate::gate::Gate;
+use serde_json::json;
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, Paths};
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
+    ServerBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+use vitrine_model::Code;
+
+/// Name of the scheme of an organization's key.
+const API_KEY: &str = "apiKey";
+/// Name of the scheme of the operator's key.
+const OPERATOR_KEY: &str = "operatorKey";
+/// Where an operation says what its gate demands.
+pub const REQUIRES: &str = "x-requires";
+
+/// What the document says of the whole.
+const DESCRIPTION: &str = "Browsers for programs, which people can look into. Every id is 32 characters of `a-z0-9`, every time is \
+epoch milliseconds, ids travel in the query or the body, unknown fields of a body are ignored and a wrong one is named. Errors \
+are `{ error, code, … }`. Every answer to a key carries `X-RateLimit-Limit` (a minute), `X-RateLimit-Remaining` and \
+`X-RateLimit-Reset` (the second since the epoch at which the whole burst is there again); a 429 also carries `Retry-After` \
+(seconds). Every answer carries `X-Request-Id`, which the log knows.";
+
+/// The answers that gates and readers give, with the name under which operations refer to them.
+const SHARED: [(Code, &str, &str); 8] = [
+    (Code::InvalidRequest, "InvalidRequest", "A field is wrong or missing; `field` names it"),
+    (Code::Unauthenticated, "Unauthenticated", "No key, or one that is unknown, expired or revoked"),
+    (
+        Code::PermissionDenied,
+        "Forbidden",
+        "The key lacks a permission (`PERMISSION_DENIED`), or the plan a feature (`PLAN_FEATURE_UNAVAILABLE`, `PLAN_LIMIT_EXCEEDED`)",
+    ),
+    (Code::NotFound, "NotFound", "No such thing, or another organization's"),
+    (Code::InvalidState, "InvalidState", "Not possible in its state"),
+    (Code::PayloadTooLarge, "PayloadTooLarge", "The body is larger than allowed"),
+    (Code::RateLimited, "RateLimited", "Too many requests; `Retry-After` says when to come back"),
+    (Code::Internal, "Internal", "Something went wrong on our side; the log says what under the `X-Request-Id`"),
+];
+
+/// The document before the operations.
+pub fn document() -> OpenApi {
+    let license = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
+    let info = InfoBuilder::new()
+        .title("Vitrine")
+        .description(Some(DESCRIPTION))
+        .version(env!("CARGO_PKG_VERSION"))
+        .license(Some(license));
+    let scheme = |description| {
+        let http = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description));
+        SecurityScheme::Http(http.build())
+    };
+    let mut components = ComponentsBuilder::new()
+        .schema(ErrorBody::name(), ErrorBody::schema())
+        .security_scheme(API_KEY, scheme("An organization's key, `br_live_…`."))
+        .security_scheme(OPERATOR_KEY, scheme("The operator's key, `op_…`."));
+    for (code, name, description) in SHARED {
+        components = components.response(name, shared(code, description));
+    }
+    let tag = |name, description| TagBuilder::new().name(name).description(Some(description)).build();
+    OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([ServerBuilder::new().url("/").build()]))
+        .components(Some(components.build()))
+        .tags(Some([
+            tag("Browser sessions", "A real Chromium, isolated, metered, driven over the DevTools protocol."),
+            tag("Usage", "What was used."),
+            tag("API keys", "Who may do what."),
+            tag("Health", "How the system is. No key."),
+            tag("Operator", "The whole deployment, with the operator's key."),
+        ]))
+        .build()
+}
+
+/// Adds to operations what their gate demands and answers.
+pub fn demand(paths: &mut Paths, gate: Gate, config: &ServerConfig) {
+    for item in paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+            describe(operation, gate, config);
+        }
+    }
+}
+
+fn describe(operation: &mut Operation, gate: Gate, config: &ServerConfig) {
+    let (scheme, class, permission) = match gate {
+        Gate::Key { class, needs } => (API_KEY, class, Some(needs.as_str())),
+        Gate::Operator => (OPERATOR_KEY, Class::Admin, None),
+    };
+    let limit = config.rate_limit(class);
+    operation.security = Some(vec![SecurityRequirement::new(scheme, [""; 0])]);
+    let requires = json!({
+        "permission": permission, "class": class.name(), "perMinute": limit.per_minute, "burst": limit.burst,
+    });
+    operation.extensions = Some(ExtensionsBuilder::new().add(REQUIRES, requires).build());
+    let has_body = operation.request_body.is_some();
+    let has_input = has_body || operation.parameters.is_some();
+    for (code, name, _) in SHARED {
+        let answers = match code {
+            Code::InvalidRequest | Code::NotFound => has_input,
+            Code::PayloadTooLarge => has_body,
+            Code::PermissionDenied => permission.is_some(),
+            Code::InvalidState => operation.operation_id.as_deref() == Some("rotate"),
+            _ => true,
+        };
+        if answers {
+            let status = dialect(code).0.as_u16().to_string();
+            operation.responses.responses.entry(status).or_insert(RefOr::Ref(Ref::from_response_name(name)));
+        }
+    }
+}
+
+fn shared(code: Code, description: &str) -> Response {
+    let example = json!({ "error": description, "code": dialect(code).1 });
+    let schema = RefOr::Ref(Ref::from_schema_name(ErrorBody::name()));
+    let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
+    let mut response = ResponseBuilder::new().description(description).content("application/json", content);
+    if code == Code::RateLimited {
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
+        response = response.header("Retry-After", HeaderBuilder::new().schema(Some(seconds)).build());
+    }
+    response.build()
+}

@@ -1,0 +1,114 @@
+//! What must become true eventually: loops without input, each woken by a signal and by a timer, each safe to run twice and on
+//! several servers at once. After a crash the same loops pick up what was left.
+
+use crate::app::App;
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use vitrine_model::{EpochMs, RunId};
+use vitrine_store::{Placed, ReapOptions, StoreError};
+
+/// How often deadlines and leases are looked at; the reaper's rules count in these ticks.
+const TICK: Duration = Duration::from_secs(1);
+/// How often invariants are checked.
+const WATCH_EVERY: Duration = Duration::from_secs(60);
+/// How often what is old is deleted.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// Pause after a failure, so that a database that is down is not hammered.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+/// Shortest pause between two looks at sessions for which there is no room.
+const RETRY_MIN: Duration = Duration::from_millis(50);
+
+/// One loop.
+pub struct Reconciler {
+    /// How it is called in the log.
+    pub name: &'static str,
+    every: Duration,
+    signalled: bool,
+    act: fn(App) -> BoxFuture<'static, Result<Option<Duration>, StoreError>>,
+}
+
+/// Every loop of the server.
+pub const ALL: [Reconciler; 5] = [
+    Reconciler { name: "placement", every: TICK, signalled: true, act: |app| Box::pin(place(app)) },
+    Reconciler { name: "deadlines", every: TICK, signalled: false, act: |app| Box::pin(deadlines(app)) },
+    Reconciler { name: "reaper", every: TICK, signalled: false, act: |app| Box::pin(reap(app)) },
+    Reconciler { name: "invariants", every: WATCH_EVERY, signalled: false, act: |app| Box::pin(watch(app)) },
+    Reconciler { name: "sweep", every: SWEEP_EVERY, signalled: false, act: |app| Box::pin(sweep(app)) },
+];
+
+impl Reconciler {
+    /// Runs until `shutdown`.
+    pub async fn run(&self, app: App, shutdown: CancellationToken) {
+        loop {
+            let pause = match (self.act)(app.clone()).await {
+                Ok(sooner) => sooner.unwrap_or(self.every),
+                Err(error) => {
+                    tracing::warn!(reconciler = self.name, "could not {error}");
+                    FAILURE_PAUSE
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = app.placement.notified(), if self.signalled => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}
+
+/// Places what is queued; answers when to look again although nothing happened.
+async fn place(app: App) -> Result<Option<Duration>, StoreError> {
+    loop {
+        let now = app.clock.now();
+        let run = RunId::new(now, app.entropy.as_ref());
+        match app.store.place_next(now, app.place_options(), run).await? {
+            Placed::Assigned(session) => app.moved(&session),
+            Placed::Waiting { due_at } => return Ok(Some(until(due_at, now).clamp(RETRY_MIN, TICK))),
+            Placed::Nothing => return Ok(None),
+        }
+    }
+}
+
+fn until(due_at: EpochMs, now: EpochMs) -> Duration {
+    Duration::from_millis(u64::try_from(due_at.saturating_sub(now)).unwrap_or(0))
+}
+
+async fn deadlines(app: App) -> Result<Option<Duration>, StoreError> {
+    let now = app.clock.now();
+    for session in app.store.requeue_overdue(now).await? {
+        app.moved(&session);
+    }
+    for session in app.store.fail_overdue_queued(now).await? {
+        app.moved(&session);
+    }
+    for session in app.store.end_expired(now).await? {
+        app.moved(&session);
+    }
+    Ok(None)
+}
+
+async fn reap(app: App) -> Result<Option<Duration>, StoreError> {
+    let options = ReapOptions {
+        tick_ms: TICK.as_millis() as i64,
+        lease_ms: i64::try_from(app.config.lease_ms).unwrap_or(i64::MAX),
+    };
+    let reaped = app.store.reap(options, app.clock.now()).await?;
+    for machine in &reaped.machines {
+        tracing::warn!(%machine, "machine is lost: silent for longer than its lease");
+    }
+    reaped.sessions.iter().for_each(|session| app.moved(session));
+    Ok(None)
+}
+
+async fn watch(app: App) -> Result<Option<Duration>, StoreError> {
+    for broken in app.store.invariants().await? {
+        tracing::error!(broken, "an invariant does not hold");
+    }
+    Ok(None)
+}
+
+async fn sweep(app: App) -> Result<Option<Duration>, StoreError> {
+    app.store.delete_expired(app.clock.now()).await?;
+    Ok(None)
+}

@@ -1,0 +1,95 @@
+//! A request's body: bounded in size and time, and a JSON object whatever its content type says.
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use serde_json::{Map, Value};
+use std::time::Duration;
+use vitrine_model::{Code, Error};
+
+/// Bytes of a body beyond its limit that are read and thrown away, so that the client has sent everything and reads our
+/// answer instead of a reset connection.
+const DRAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Deepest nesting that serde_json reads is 128; what we ask for is never deeper than an object in an object.
+const OBJECT: &str = "a JSON object";
+
+/// How much of a body is read, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub bytes_max: usize,
+    pub time_max: Duration,
+}
+
+/// Reads the whole body as a JSON object.
+pub async fn object(body: Body, limits: Limits) -> Result<Map<String, Value>, Error> {
+    match tokio::time::timeout(limits.time_max, whole(body, limits.bytes_max)).await {
+        Ok(bytes) => parse(&bytes?),
+        Err(_) => Err(Error::invalid("body", "was not sent in time")),
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(Error::invalid("body", format!("expected {OBJECT}"))),
+        Err(error) => Err(Error::invalid("body", format!("expected {OBJECT}; {error}"))),
+    }
+}
+
+async fn whole(mut body: Body, bytes_max: usize) -> Result<Bytes, Error> {
+    let too_large = || {
+        Error::new(Code::PayloadTooLarge, format!("the body is larger than {bytes_max} bytes")).with("limit", bytes_max)
+    };
+    // A client that announces too much and waits for leave to send it is told before it sends anything.
+    let announced = body.size_hint().lower();
+    if announced > (bytes_max + DRAINED_BYTES_MAX) as u64 {
+        return Err(too_large());
+    }
+    let mut kept = BytesMut::new();
+    let mut drained = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Error::invalid("body", "broke off").because(error))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if drained == 0 && kept.len() + data.len() <= bytes_max {
+            kept.extend_from_slice(&data);
+            continue;
+        }
+        kept = BytesMut::new();
+        drained += data.len();
+        if drained > DRAINED_BYTES_MAX {
+            break;
+        }
+    }
+    if drained > 0 { Err(too_large()) } else { Ok(kept.freeze()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { bytes_max: 64, time_max: Duration::from_secs(5) };
+
+    #[tokio::test]
+    async fn only_an_object_within_the_limit_is_read() {
+        let fields = object(Body::from(r#"{"weight":"light"}"#), LIMITS).await.unwrap();
+        assert_eq!(fields["weight"], "light");
+        for wrong in ["", "[]", "1", "null", "{", "{\"a\":1}x", "\u{feff}{}", "\"\""] {
+            let error = object(Body::from(wrong), LIMITS).await.unwrap_err();
+            assert_eq!(error.code, Code::InvalidRequest, "{wrong}");
+        }
+        let error = object(Body::from("[".repeat(60)), LIMITS).await.unwrap_err();
+        assert_eq!(error.code, Code::InvalidRequest);
+        for size in [65, 10 * 1024 * 1024] {
+            let error = object(Body::from(" ".repeat(size)), LIMITS).await.unwrap_err();
+            assert_eq!(error.code, Code::PayloadTooLarge);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_comes_is_given_up() {
+        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let error = object(Body::from_stream(never), LIMITS).await.unwrap_err();
+        assert_eq!(error.code, Code::InvalidRequest);
+    }
+}

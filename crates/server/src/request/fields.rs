@@ -1,0 +1,144 @@
+//! The fields of a JSON object, each read with its type, range and name, so that whatever is wrong is told by its name.
+//!
+//! A field that is missing is `None`; one that is there with a wrong type is an error, `null` too.
+
+use serde_json::{Map, Value};
+use std::ops::RangeInclusive;
+use vitrine_model::Error;
+
+/// An object's fields. Unknown ones are ignored.
+#[derive(Debug, Clone)]
+pub struct Fields<'a> {
+    map: &'a Map<String, Value>,
+    /// Name of the object inside the body, empty for the body itself.
+    path: String,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a body.
+    pub fn of(map: &'a Map<String, Value>) -> Self {
+        Self { map, path: String::new() }
+    }
+
+    /// The full name of a field, for example `proxy.host`.
+    pub fn name(&self, field: &str) -> String {
+        if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
+    }
+
+    /// An error that names the field.
+    pub fn wrong(&self, field: &str, expected: impl std::fmt::Display) -> Error {
+        Error::invalid(&self.name(field), expected)
+    }
+
+    /// The field, or an error that says that it is missing.
+    pub fn required<T>(&self, field: &str, value: Option<T>) -> Result<T, Error> {
+        value.ok_or_else(|| self.wrong(field, "is missing"))
+    }
+
+    /// One of a closed list of words.
+    pub fn word<T: Copy>(
+        &self,
+        field: &str,
+        all: &[T],
+        as_str: impl Fn(T) -> &'static str,
+    ) -> Result<Option<T>, Error> {
+        let Some(value) = self.map.get(field) else { return Ok(None) };
+        let found = value.as_str().and_then(|word| all.iter().copied().find(|known| as_str(*known) == word));
+        let words = || all.iter().map(|known| as_str(*known)).collect::<Vec<_>>().join(", ");
+        found.map(Some).ok_or_else(|| self.wrong(field, format!("expected one of {}", words())))
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self, field: &str) -> Result<Option<bool>, Error> {
+        let Some(value) = self.map.get(field) else { return Ok(None) };
+        value.as_bool().map(Some).ok_or_else(|| self.wrong(field, "expected true or false"))
+    }
+
+    /// A whole number within a range. `1e3` is whole; what is too large for any counter counts as the largest.
+    pub fn integer(&self, field: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Error> {
+        let Some(value) = self.map.get(field) else { return Ok(None) };
+        let whole = |number: f64| (number.fract() == 0.0 && number >= 0.0).then_some(number as u64);
+        let number = value.as_u64().or_else(|| value.as_f64().and_then(whole));
+        let expected = || match *range.end() {
+            u64::MAX => format!("expected a whole number of at least {}", range.start()),
+            end => format!("expected a whole number from {} to {end}", range.start()),
+        };
+        number.filter(|number| range.contains(number)).map(Some).ok_or_else(|| self.wrong(field, expected()))
+    }
+
+    /// Text of so many bytes, without control characters.
+    pub fn text(&self, field: &str, bytes: RangeInclusive<usize>) -> Result<Option<&'a str>, Error> {
+        let Some(value) = self.map.get(field) else { return Ok(None) };
+        let plain = |text: &&str| bytes.contains(&text.len()) && !text.chars().any(char::is_control);
+        let expected = || format!("expected text of {} to {} bytes", bytes.start(), bytes.end());
+        value.as_str().filter(plain).map(Some).ok_or_else(|| self.wrong(field, expected()))
+    }
+
+    /// An object inside.
+    pub fn object(&self, field: &str) -> Result<Option<Fields<'a>>, Error> {
+        let Some(value) = self.map.get(field) else { return Ok(None) };
+        let map = value.as_object().ok_or_else(|| self.wrong(field, "expected an object"))?;
+        Ok(Some(Fields { map, path: self.name(field) }))
+    }
+
+    /// A list of words of a closed list, each at most once.
+    pub fn words<T: Copy + PartialEq>(
+        &self,
+        field: &str,
+        all: &[T],
+        as_str: impl Fn(T) -> &'static str,
+    ) -> Result<Option<Vec<T>>, Error> {
+        let Some(value) = self.map.get(field) else { return Ok(None) };
+        let words = value.as_array().ok_or_else(|| self.wrong(field, "expected a list"))?;
+        let mut found = Vec::new();
+        for word in words {
+            let known = word.as_str().and_then(|word| all.iter().copied().find(|known| as_str(*known) == word));
+            let known = known.ok_or_else(|| {
+                let words = all.iter().map(|known| as_str(*known)).collect::<Vec<_>>().join(", ");
+                self.wrong(field, format!("expected a list of {words}"))
+            })?;
+            if !found.contains(&known) {
+                found.push(known);
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check<T: std::fmt::Debug>(
+        value: Value,
+        read: impl Fn(&Fields) -> Result<Option<T>, Error>,
+    ) -> Result<(), String> {
+        let body = json!({"proxy": {"it": value}});
+        let fields = Fields::of(body.as_object().unwrap()).object("proxy").unwrap().unwrap();
+        read(&fields).map(|found| assert!(found.is_some())).map_err(|error| {
+            assert_eq!(error.context["field"], "proxy.it");
+            error.message
+        })
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_named() {
+        for wrong in [json!(null), json!("5"), json!(-1), json!(1.5), json!(0), json!(11), json!([]), json!({})] {
+            assert!(check(wrong.clone(), |fields| fields.integer("it", 1..=10)).is_err(), "{wrong}");
+        }
+        assert_eq!(check(json!(1e1), |fields| fields.integer("it", 1..=10)), Ok(()));
+        assert_eq!(check(json!(1e300), |fields| fields.integer("it", 1..=u64::MAX)), Ok(()));
+        for wrong in [json!(null), json!(0), json!("true"), json!([])] {
+            assert!(check(wrong.clone(), |fields| fields.flag("it")).is_err(), "{wrong}");
+        }
+        for wrong in [json!(null), json!(1), json!(""), json!("12345"), json!("a\u{0}"), json!("é\n")] {
+            assert!(check(wrong.clone(), |fields| fields.text("it", 1..=4)).is_err(), "{wrong}");
+        }
+        let words = |fields: &Fields| fields.word("it", &[1, 2], |number| if number == 1 { "one" } else { "two" });
+        for wrong in [json!(null), json!("ONE"), json!("three"), json!(1), json!(["one"])] {
+            assert!(check(wrong.clone(), words).unwrap_err().contains("one, two"), "{wrong}");
+        }
+        assert_eq!(check(json!("two"), words), Ok(()));
+    }
+}

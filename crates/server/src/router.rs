@@ -1,0 +1,73 @@
+//! The table of contents: every route, what it demands and who answers it.
+
+use crate::admin::{keys, machines, organizations, overview};
+use crate::app::App;
+use crate::cloud::{api_keys, browsers, usage};
+use crate::config::Class;
+use crate::gate::{Gate, admit};
+use crate::{docs, health, node, observe, openapi};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
+use vitrine_model::Permission::{
+    ApiKeysManage, BrowserSessionsCreate, BrowserSessionsDelete, BrowserSessionsRead, OrgBilling,
+};
+
+/// The operations and their document.
+fn operations(app: &App) -> (Router<App>, OpenApi) {
+    let key = |class, needs, routes| guarded(app, Gate::Key { class, needs }, routes);
+    let operator = |routes| guarded(app, Gate::Operator, routes);
+    OpenApiRouter::with_openapi(openapi::document())
+        .routes(key(Class::BrowsersCreate, BrowserSessionsCreate, routes!(browsers::create::create)))
+        .routes(key(Class::BrowsersRead, BrowserSessionsRead, routes!(browsers::read::read)))
+        .routes(key(Class::BrowsersDelete, BrowserSessionsDelete, routes!(browsers::end::end)))
+        .routes(key(Class::UsageRead, OrgBilling, routes!(usage::read)))
+        .routes(key(Class::ApiKeysWrite, ApiKeysManage, routes!(api_keys::create)))
+        .routes(key(Class::ApiKeysRead, ApiKeysManage, routes!(api_keys::list)))
+        .routes(key(Class::ApiKeysWrite, ApiKeysManage, routes!(api_keys::revoke)))
+        .routes(key(Class::ApiKeysWrite, ApiKeysManage, routes!(api_keys::rotate)))
+        .routes(operator(routes!(organizations::list, organizations::create)))
+        .routes(operator(routes!(organizations::set_plan)))
+        .routes(operator(routes!(keys::list, keys::create, keys::revoke)))
+        .routes(operator(routes!(machines::list)))
+        .routes(operator(routes!(machines::drain)))
+        .routes(operator(routes!(overview::sessions)))
+        .routes(operator(routes!(overview::configuration)))
+        .routes(operator(routes!(overview::invariants)))
+        .routes(routes!(health::health))
+        .routes(routes!(health::metrics))
+        .split_for_parts()
+}
+
+/// What clients reach, with the gateway's routes.
+pub fn public(app: &App, gateway: Router) -> Router {
+    let (operations, document) = operations(app);
+    let mut router = operations.merge(docs::router(&document));
+    if app.config.join_token.is_some() {
+        router = router.merge(node::router());
+    }
+    router
+        .with_state(app.clone())
+        .merge(gateway)
+        .fallback(observe::no_route)
+        .method_not_allowed_fallback(observe::no_method)
+        .layer(from_fn_with_state(app.clone(), observe::observe))
+}
+
+/// What nodes in this process reach.
+pub fn internal(app: &App) -> Router {
+    node::router().with_state(app.clone()).layer(from_fn_with_state(app.clone(), observe::observe))
+}
+
+/// The API document.
+pub fn document(app: &App) -> OpenApi {
+    operations(app).1
+}
+
+fn guarded(app: &App, gate: Gate, routes: UtoipaMethodRouter<App>) -> UtoipaMethodRouter<App> {
+    let (schemas, mut paths, methods) = routes;
+    openapi::demand(&mut paths, gate, &app.config);
+    (schemas, paths, methods.route_layer(from_fn_with_state((app.clone(), gate), admit)))
+}

@@ -1,0 +1,34 @@
+//! What the gateway asks of the rows.
+
+use crate::app::App;
+use crate::gate::authenticate;
+use crate::gateway::{Known, Sessions};
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+use vitrine_model::{Error, OrganizationId, Permissions, SessionId};
+
+impl Sessions for App {
+    fn look_up<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Option<Known>, Error>> {
+        Box::pin(async move {
+            let session = self.store.session(id).await.map_err(Error::internal)?;
+            Ok(session.map(|session| Known {
+                token_expires_at: self.token_expires_at(&session),
+                organization: session.organization,
+                status: session.status,
+                run: session.run,
+                machine: session.machine,
+                end_reason: session.end_reason,
+            }))
+        })
+    }
+
+    fn authenticate<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+    ) -> BoxFuture<'a, Result<(OrganizationId, Permissions), Error>> {
+        Box::pin(async move {
+            let caller = authenticate(self, headers).await?;
+            Ok((caller.organization.id, caller.key.permissions))
+        })
+    }
+}
