@@ -1,0 +1,281 @@
+//! A capsule with a browser in it and egress around it: what a browser session is made of.
+//!
+//! Promises: it is made for one session and never used for a second; what was made is destroyed, or is not in
+//! [`Maker::owned`] any more and therefore swept.
+
+use crate::capsule_host::CapsuleHost;
+use crate::config::{Image, NodeConfig};
+use crate::error::StartError;
+use crate::trust::Trust;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use vitrine_browser::{Browser, Build, Ending, Exit, Host, Launch};
+use vitrine_capsule::{
+    Capsule, CapsuleError, Limits, Native, Network, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Spec,
+};
+use vitrine_egress::{Egress, Mode, Outside, Policy, Sockets, Upstream};
+use vitrine_model::wire::EgressBytes;
+use vitrine_model::{EndReason, SchedulingReason, Weight, browser::limit_mb};
+
+/// Processes and threads of one capsule. A page with many workers takes some hundreds.
+const PIDS_MAX: u32 = 2048;
+/// CPU weight of a session's capsule among its equals.
+const CPU_WEIGHT: u32 = 100;
+/// CPU weight while a spare browser starts: whatever else runs goes first.
+const CPU_WEIGHT_SPARE: u32 = 2;
+/// How long an adopted browser may take to answer.
+const ADOPT_LIMIT: Duration = Duration::from_secs(5);
+/// Tries to destroy a capsule before it is left to the sweep.
+const DESTROY_TRIES: u32 = 5;
+/// Between two tries.
+const DESTROY_AGAIN: Duration = Duration::from_millis(200);
+/// The browser's window until somebody asks for another.
+const VIEWPORT: (u32, u32) = (1280, 720);
+
+/// How soon a browser is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// A session waits for it.
+    Now,
+    /// For the pool.
+    Spare,
+}
+
+/// The end of the browser's process.
+pub(crate) struct Ended {
+    /// `None`: a client closed it.
+    pub(crate) failure: Option<(EndReason, String)>,
+}
+
+/// Makes and adopts browsers in capsules.
+#[derive(Clone)]
+pub(crate) struct Maker {
+    driver: Native,
+    outside: Arc<Outside>,
+    image: watch::Receiver<Image>,
+    trust: Trust,
+    ca_bundle: Option<PathBuf>,
+    base_mb: u32,
+    owned: Arc<Mutex<HashSet<String>>>,
+}
+
+/// A capsule with a browser.
+pub(crate) struct BrowserCapsule {
+    capsule: Arc<Capsule>,
+    host: Arc<CapsuleHost>,
+    browser: Browser,
+    egress: Egress,
+    maker: Maker,
+}
+
+impl Maker {
+    pub(crate) fn new(config: &NodeConfig, driver: Native, outside: Arc<Outside>) -> Self {
+        Self {
+            driver,
+            outside,
+            image: config.image.clone(),
+            trust: Trust::new(config.data_dir.join("trust"), config.ca_bundle.clone()),
+            ca_bundle: config.ca_bundle.clone(),
+            base_mb: config.browser_base_mb,
+            owned: Arc::default(),
+        }
+    }
+
+    /// Ids of all capsules that are being made, live, or are being destroyed: not for the sweep.
+    pub(crate) fn owned(&self) -> HashSet<String> {
+        self.owned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// A new capsule with a browser that answers. Its egress is closed until it is handed out.
+    pub(crate) async fn make(&self, urgency: Urgency) -> Result<BrowserCapsule, StartError> {
+        let (rootfs, environment) = match &*self.image.borrow() {
+            Image::Ready { rootfs, environment } => (rootfs.clone(), environment.clone()),
+            Image::Missing { message } => {
+                return Err(StartError { reason: SchedulingReason::ImageMissing, message: message.clone() });
+            }
+        };
+        let id = self.own();
+        let cpu_weight = if urgency == Urgency::Now { CPU_WEIGHT } else { CPU_WEIGHT_SPARE };
+        let spec = Spec {
+            id: id.clone(),
+            profile: Profile::Browser,
+            rootfs,
+            limits: limits(limit_mb(self.base_mb, Weight::Light), cpu_weight),
+            ca_bundle: self.ca_bundle.clone(),
+            hostname: "vitrine".into(),
+            binds: Vec::new(),
+            label: serde_json::Value::Null,
+        };
+        let made = match self.driver.create(spec).await {
+            Ok(capsule) => self.furnish(Arc::new(capsule), environment).await,
+            Err(error) => Err(StartError::failed("create a capsule", error)),
+        };
+        if made.is_err() {
+            self.destroy(&id).await;
+        }
+        made
+    }
+
+    /// A capsule that outlived its node, with the browser and the pages that are in it.
+    pub(crate) async fn adopt(&self, id: &str, upstream: Upstream) -> Result<BrowserCapsule, StartError> {
+        self.owned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(id.to_owned());
+        let adopted = self.take_up(id, upstream).await;
+        if adopted.is_err() {
+            self.destroy(id).await;
+        }
+        adopted
+    }
+
+    async fn take_up(&self, id: &str, upstream: Upstream) -> Result<BrowserCapsule, StartError> {
+        let failed = |error: CapsuleError| StartError::failed("adopt a capsule", error);
+        let capsule = Arc::new(self.driver.adopt(id).await.map_err(failed)?);
+        let egress = self.egress(capsule.network(), Policy::default(), upstream).await?;
+        let host = Arc::new(CapsuleHost::new(capsule.clone(), Vec::new()));
+        let running = host.running().await.map_err(|error| StartError::failed("find the capsule's browser", error))?;
+        let browser = Browser::attach(host.clone(), running, ADOPT_LIMIT)
+            .await
+            .map_err(|error| StartError::failed("attach to the capsule's browser", error))?;
+        Ok(BrowserCapsule { capsule, host, browser, egress, maker: self.clone() })
+    }
+
+    async fn furnish(
+        &self,
+        capsule: Arc<Capsule>,
+        environment: Vec<(String, String)>,
+    ) -> Result<BrowserCapsule, StartError> {
+        let egress = self.egress(capsule.network(), closed(), Upstream::Closed).await?;
+        let host = Arc::new(CapsuleHost::new(capsule.clone(), environment));
+        self.trust.install(&capsule).await?;
+        let browser = Browser::launch(host.clone(), &launch())
+            .await
+            .map_err(|error| StartError::failed("start a browser", error))?;
+        Ok(BrowserCapsule { capsule, host, browser, egress, maker: self.clone() })
+    }
+
+    async fn egress(&self, network: &Network, policy: Policy, upstream: Upstream) -> Result<Egress, StartError> {
+        let failed = |error: CapsuleError| StartError::failed("open the capsule's egress", error);
+        let sockets = Sockets {
+            tcp: network.tcp_listener(REDIRECT_TCP_PORT).await.map_err(failed)?,
+            dns: network.udp_socket(REDIRECT_DNS_PORT).await.map_err(failed)?,
+        };
+        Egress::start(self.outside.clone(), sockets, policy, upstream)
+            .map_err(|error| StartError::failed("start the capsule's egress", error))
+    }
+
+    fn own(&self) -> String {
+        let id = vitrine_model::id::random_text(CAPSULE_ID_CHARS, &crate::clock::entropy);
+        self.owned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(id.clone());
+        id
+    }
+
+    /// Destroys a capsule, whatever state it is in; what resists is left to the sweep.
+    async fn destroy(&self, id: &str) {
+        for attempt in 1..=DESTROY_TRIES {
+            match self.driver.destroy(id).await {
+                Ok(()) => break,
+                Err(error) if attempt < DESTROY_TRIES => {
+                    tracing::warn!(capsule = id, %error, attempt, "could not destroy a capsule yet");
+                    tokio::time::sleep(DESTROY_AGAIN * attempt).await;
+                }
+                Err(error) => {
+                    tracing::error!(capsule = id, %error, "could not destroy a capsule; the sweep will try again each minute");
+                }
+            }
+        }
+        self.owned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(id);
+    }
+}
+
+/// What the kernel sends a process that it picked when memory ran out.
+const SIGKILL: i32 = 9;
+const MEBIBYTE: u64 = 1024 * 1024;
+/// Long enough that two never meet, short enough for a path and an interface name.
+const CAPSULE_ID_CHARS: usize = 16;
+
+/// Nothing leaves a browser that nobody has been given yet.
+fn closed() -> Policy {
+    Policy { mode: Mode::None, ..Policy::default() }
+}
+
+fn limits(memory_mb: u32, cpu_weight: u32) -> Limits {
+    Limits { memory_bytes: u64::from(memory_mb) * MEBIBYTE, pids_max: PIDS_MAX, cpu_weight, cpu_max_millis: None }
+}
+
+fn launch() -> Launch {
+    Launch {
+        build: Build::HeadlessShell,
+        executable: "/usr/lib/chromium/chromium-headless-shell".into(),
+        user_data_dir: "/session/profile".into(),
+        home_dir: "/session/home".into(),
+        temporary_dir: "/session/tmp".into(),
+        viewport: VIEWPORT,
+        language: None,
+        enabled_features: Vec::new(),
+        disabled_features: Vec::new(),
+    }
+}
+
+impl BrowserCapsule {
+    pub(crate) fn id(&self) -> &str {
+        self.capsule.id()
+    }
+
+    /// Whether the browser's process is still there.
+    pub(crate) fn lives(&self) -> bool {
+        use futures_util::FutureExt;
+        self.browser.exited().now_or_never().is_none()
+    }
+
+    /// Makes it one session's: its memory limit, its way out.
+    pub(crate) fn hand_out(&self, limit_mb: u32, upstream: Upstream) -> Result<(), StartError> {
+        let limits = limits(limit_mb, CPU_WEIGHT);
+        self.capsule.set_limits(&limits).map_err(|error| StartError::failed("set a capsule's limits", error))?;
+        self.egress.set_upstream(upstream);
+        self.egress.set_policy(Policy::default());
+        Ok(())
+    }
+
+    /// `/devtools/browser/UUID`.
+    pub(crate) fn websocket_path(&self) -> &str {
+        self.browser.websocket_path()
+    }
+
+    /// A connection to a port of the capsule's loopback.
+    pub(crate) async fn dial(&self, port: u16) -> std::io::Result<TcpStream> {
+        self.host.dial(port).await
+    }
+
+    /// What went through the capsule's egress so far.
+    pub(crate) fn egress_bytes(&self) -> EgressBytes {
+        let counters = self.egress.counters();
+        EgressBytes { bytes_in: counters.bytes_in, bytes_out: counters.bytes_out }
+    }
+
+    /// Waits for the end of the browser's process, and says what it means.
+    pub(crate) async fn ended(&self) -> Ended {
+        let exit = self.browser.exited().await;
+        let failure = match Ending::from(exit) {
+            Ending::ClosedByClient => None,
+            Ending::Crashed(exit) => Some(self.crashed(exit).await),
+        };
+        Ended { failure }
+    }
+
+    async fn crashed(&self, exit: Exit) -> (EndReason, String) {
+        let out_of_memory = self.capsule.oom_kills().unwrap_or(0) > 0;
+        if out_of_memory && exit == Exit::Signal(SIGKILL) {
+            return (EndReason::OutOfMemory, "the session reached its memory limit".into());
+        }
+        (EndReason::BrowserCrashed, format!("the browser ended with {exit}"))
+    }
+
+    /// Ends everything in it and removes every trace.
+    pub(crate) async fn destroy(&self) {
+        self.maker.destroy(self.id()).await;
+        self.egress.stop().await;
+    }
+}

@@ -1,0 +1,60 @@
+//! What a node is told at its start.
+
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::watch;
+use vitrine_egress::HostExceptions;
+use vitrine_model::MachineId;
+
+/// Everything a node needs to know.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Where capsules and run files live.
+    pub data_dir: PathBuf,
+    pub machine: MachineId,
+    /// Three-letter code.
+    pub region_code: String,
+    /// Global code.
+    pub region_global: String,
+    pub provider: String,
+    /// Memory that placement may promise, in MiB.
+    pub reserve_total_mb: u32,
+    /// Sessions at once.
+    pub slots_total: u32,
+    /// The image that capsules start from, as soon as there is one.
+    pub image: watch::Receiver<Image>,
+    pub pool: PoolConfig,
+    /// Names that connect to an address of the operator's choice, past the guard.
+    pub egress_hosts: HostExceptions,
+    /// Certificates that capsules trust: the machine's own bundle.
+    pub ca_bundle: Option<PathBuf>,
+    /// Memory of a browser capsule below the weight's tier, in MiB: the browser itself.
+    pub browser_base_mb: u32,
+}
+
+/// The image, or why there is none yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Image {
+    /// Not there; what is being done about it.
+    Missing { message: String },
+    /// A root file system, ready to be used.
+    Ready { rootfs: PathBuf, environment: Vec<(String, String)> },
+}
+
+/// The pool of warm browsers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// Warm browsers to hold.
+    pub size: usize,
+    /// Below this much available memory the pool is not refilled, in MiB.
+    pub memory_min_mb: u64,
+    /// How long a claim is followed by quiet before the pool refills, so that a refill does not slow the session just
+    /// handed out.
+    pub refill_pause: Duration,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self { size: 4, memory_min_mb: 1024, refill_pause: Duration::from_millis(200) }
+    }
+}

@@ -1,0 +1,197 @@
+//! A server that speaks the wire types and remembers what it was told.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use vitrine_capsule::image::Store;
+use vitrine_model::wire::{
+    Assignment, Assignments, AssignmentsRequest, Beat, BeatAnswer, Register, Registered, Step, StepAnswer, StepKind,
+    Upstream, Workload,
+};
+use vitrine_model::{
+    BrowserSpec, Desired, EgressProfile, EndReason, Isolation, MachineId, OrganizationId, RunId, SessionId, Weight,
+};
+use vitrine_node::{Image, NodeConfig, PoolConfig, Transport, TransportError};
+
+#[derive(Default)]
+struct Rows {
+    assignments: HashMap<SessionId, Assignment>,
+    steps: Vec<Step>,
+    registrations: i64,
+}
+
+/// The scripted server.
+#[derive(Clone, Default)]
+pub struct FakeServer {
+    rows: Arc<Mutex<Rows>>,
+    changed: Arc<Notify>,
+    steps_seen: Arc<watch::Sender<usize>>,
+}
+
+impl FakeServer {
+    pub fn assign(&self, spec: BrowserSpec) -> (SessionId, RunId) {
+        self.assign_with(spec, Upstream::Direct)
+    }
+
+    pub fn assign_with(&self, spec: BrowserSpec, upstream: Upstream) -> (SessionId, RunId) {
+        let entropy = |buffer: &mut [u8]| getrandom::fill(buffer).unwrap();
+        let assignment = Assignment {
+            session: SessionId::new(1, &entropy),
+            organization: OrganizationId::new(1, &entropy),
+            run: RunId::new(1, &entropy),
+            generation: 1,
+            desired: Desired::Run,
+            end_reason: None,
+            expires_at: None,
+            limit_mb: 1024,
+            upstream,
+            workload: Workload::Browser(spec),
+        };
+        let key = (assignment.session.clone(), assignment.run.clone());
+        self.rows.lock().unwrap().assignments.insert(key.0.clone(), assignment);
+        self.changed.notify_waiters();
+        key
+    }
+
+    pub fn end(&self, session: &SessionId, reason: EndReason) {
+        if let Some(row) = self.rows.lock().unwrap().assignments.get_mut(session) {
+            row.desired = Desired::End;
+            row.end_reason = Some(reason);
+        }
+        self.changed.notify_waiters();
+    }
+
+    pub async fn wait_for(&self, what: &str, matches: impl Fn(&StepKind) -> bool) -> StepKind {
+        let mut seen = self.steps_seen.subscribe();
+        let found = async {
+            loop {
+                let found = {
+                    let rows = self.rows.lock().unwrap();
+                    rows.steps.iter().find(|step| matches(&step.what)).map(|step| step.what.clone())
+                };
+                if let Some(found) = found {
+                    return found;
+                }
+                seen.changed().await.unwrap();
+            }
+        };
+        match tokio::time::timeout(Duration::from_secs(20), found).await {
+            Ok(found) => found,
+            Err(_) => panic!("no {what}; the node reported {:?}", self.steps()),
+        }
+    }
+
+    pub fn steps(&self) -> Vec<StepKind> {
+        self.rows.lock().unwrap().steps.iter().map(|step| step.what.clone()).collect()
+    }
+
+    async fn answer(&self, path: &str, body: &[u8]) -> Vec<u8> {
+        let json = |value: &dyn erased::Json| value.json();
+        match path {
+            "/internal/node/register" => json(&self.register(serde_json::from_slice(body).unwrap())),
+            "/internal/node/beat" => {
+                let _: Beat = serde_json::from_slice(body).unwrap();
+                json(&BeatAnswer::Extended { draining: false })
+            }
+            "/internal/node/assignments" => json(&self.assignments(serde_json::from_slice(body).unwrap()).await),
+            "/internal/node/steps" => json(&self.step(serde_json::from_slice(body).unwrap())),
+            other => panic!("the node called {other}"),
+        }
+    }
+
+    fn register(&self, register: Register) -> Registered {
+        let mut rows = self.rows.lock().unwrap();
+        rows.registrations += 1;
+        let adopted = rows
+            .assignments
+            .values()
+            .filter(|row| register.alive.iter().any(|alive| alive.session == row.session && alive.run == row.run))
+            .cloned()
+            .collect();
+        Registered { epoch: rows.registrations, token: "t".into(), beat_ms: 1_000, lease_ms: 45_000, adopted }
+    }
+
+    async fn assignments(&self, request: AssignmentsRequest) -> Assignments {
+        let changed = self.changed.notified();
+        let items = self.wanted(&request);
+        if items.is_empty() {
+            let _ = tokio::time::timeout(Duration::from_millis(request.wait_ms), changed).await;
+        }
+        Assignments { items: self.wanted(&request), not_yours: false }
+    }
+
+    fn wanted(&self, request: &AssignmentsRequest) -> Vec<Assignment> {
+        let rows = self.rows.lock().unwrap();
+        let new = |row: &&Assignment| {
+            !request.known.iter().any(|known| known.session == row.session && known.desired == row.desired)
+        };
+        rows.assignments.values().filter(new).cloned().collect()
+    }
+
+    fn step(&self, step: Step) -> StepAnswer {
+        let mut rows = self.rows.lock().unwrap();
+        if matches!(step.what, StepKind::Finish { .. } | StepKind::Fail { .. } | StepKind::NotStarted { .. }) {
+            rows.assignments.remove(&step.session);
+        }
+        rows.steps.push(step);
+        self.steps_seen.send_replace(rows.steps.len());
+        StepAnswer::Taken { expires_at: None }
+    }
+}
+
+impl Transport for FakeServer {
+    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            let body = self.answer(request.uri().path(), request.body()).await;
+            Ok(http::Response::new(Bytes::from(body)))
+        })
+    }
+}
+
+mod erased {
+    pub trait Json {
+        fn json(&self) -> Vec<u8>;
+    }
+    impl<T: serde::Serialize> Json for T {
+        fn json(&self) -> Vec<u8> {
+            serde_json::to_vec(self).unwrap()
+        }
+    }
+}
+
+/// A node's configuration on a data directory; the image is the one that `vitrine image build` made.
+pub fn config(data_dir: &std::path::Path, pool: usize) -> NodeConfig {
+    let image = Store::new(Store::default_directory()).find("standard").unwrap();
+    let image = image.expect("the image `standard` is not built: run `vitrine image build standard`");
+    let environment = image.environment.into_iter().collect();
+    let (_, image) = watch::channel(Image::Ready { rootfs: image.rootfs, environment });
+    NodeConfig {
+        data_dir: data_dir.to_owned(),
+        machine: MachineId::new(&|buffer: &mut [u8]| getrandom::fill(buffer).unwrap()),
+        region_code: "iad".into(),
+        region_global: "na-east".into(),
+        provider: "local".into(),
+        reserve_total_mb: 4096,
+        slots_total: 16,
+        image,
+        pool: PoolConfig { size: pool, refill_pause: Duration::from_millis(10), ..PoolConfig::default() },
+        egress_hosts: Default::default(),
+        ca_bundle: None,
+        browser_base_mb: 512,
+    }
+}
+
+pub fn spec() -> BrowserSpec {
+    BrowserSpec {
+        weight: Weight::Light,
+        isolation: Isolation::Shared,
+        egress_profile: EgressProfile::SharedDc,
+        proxy: None,
+        max_duration_ms: 60_000,
+        idle_timeout_ms: 0,
+        region: None,
+    }
+}
