@@ -99,3 +99,37 @@ fn throughput() {
         egress.stop().await;
     });
 }
+
+/// Resident memory of this process, in KiB.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn idle_memory() {
+    const CONNECTIONS: usize = 1000;
+    in_lab(|lab| async move {
+        let listener = lab.machine.listen("127.0.0.1:0");
+        let port = listener.local_addr().unwrap().port();
+        let egress = lab.start(&outside("site.test=127.0.0.1", &[]), Policy::default(), Upstream::Direct);
+        let mut ends = Vec::new();
+        for _ in 0..2 {
+            let before = resident();
+            for _ in 0..CONNECTIONS / 2 {
+                let mut client = lab.dial("site.test", port).await.unwrap();
+                let (mut server, _) = listener.accept().await.unwrap();
+                client.write_all(&[1; 50_000]).await.unwrap();
+                server.read_exact(&mut [0; 50_000]).await.unwrap();
+                ends.push((client, server));
+            }
+            println!(
+                "{} KiB for each idle connection, both of its ends included",
+                (resident() - before) * 2 / CONNECTIONS
+            );
+        }
+        egress.stop().await;
+    });
+}
