@@ -1,9 +1,12 @@
 //! The end of a capsule: its processes, then its mounts, its directory, its cgroups, its slot; each verified.
 
 use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
+
+use rustix::process::{WaitId, WaitIdOptions};
 
 use crate::error::Doing;
 use crate::{CapsuleError, Native, delete, spec};
@@ -24,10 +27,13 @@ impl Native {
     /// As [`Self::destroy`]; the caller holds the lock.
     pub(crate) async fn remove(&self, id: &str) -> Result<(), CapsuleError> {
         let group = self.group(id);
-        if !group.kill().await {
+        let Some(mut dead) = group.kill().await else {
             let left = group.members().iter().map(|pid| format!("process {}", pid.as_raw_nonzero())).collect();
             return Err(CapsuleError::Remains { id: id.to_owned(), left });
-        }
+        };
+        dead.extend(self.forget_init(id));
+        let buried = tokio::task::spawn_blocking(move || dead.iter().for_each(bury)).await;
+        buried.map_err(std::io::Error::other).doing(|| format!("bury the processes of capsule {id}"))?;
         let mut pause = PAUSE_MIN;
         for attempt in 1.. {
             let left = self.remove_remains(id).await?;
@@ -62,6 +68,11 @@ impl Native {
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|error| Err(std::io::Error::other(error)).doing(|| format!("remove capsule {id}")))
     }
+}
+
+/// Wait for a process that was killed, if it is our child; others have other parents.
+fn bury(process: &OwnedFd) {
+    let _ = rustix::process::waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
 }
 
 /// Mounts of this process's namespace below a directory: nothing may be deleted through them.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, DirBuilder};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +52,8 @@ struct Inner {
     sandbox_filters: Vec<Vec<u64>>,
     /// Whoever makes or removes a capsule holds its lock.
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Processes 1 that are our children or may be, to be buried when their capsules go.
+    inits: Mutex<HashMap<String, OwnedFd>>,
 }
 
 impl Native {
@@ -79,6 +82,7 @@ impl Native {
             browser_filters: seccomp::compile(Profile::Browser)?,
             sandbox_filters: seccomp::compile(Profile::Sandbox)?,
             locks: Mutex::default(),
+            inits: Mutex::default(),
             directory,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -146,7 +150,8 @@ impl Native {
         make_folders(directory, uid_base)?;
         let group = self.group(&spec.id);
         group.create(&spec.limits)?;
-        self.inner.helper.confine(&self.plan(spec, directory, &group, uid_base)).await?;
+        let born = |init| self.remember_init(&spec.id, init);
+        self.inner.helper.confine(&self.plan(spec, directory, &group, uid_base), born).await?;
         Capsule::connect(self, record, directory.to_owned()).await
     }
 
@@ -214,6 +219,15 @@ impl Native {
 
     pub(crate) fn release_slot(&self, id: &str) {
         self.inner.slots.release(id);
+    }
+
+    /// Keep a descriptor of a capsule's process 1 until [`Self::forget_init`].
+    pub(crate) fn remember_init(&self, id: &str, init: OwnedFd) {
+        self.inner.inits.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), init);
+    }
+
+    pub(crate) fn forget_init(&self, id: &str) -> Option<OwnedFd> {
+        self.inner.inits.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
     }
 
     pub(crate) fn lock(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {

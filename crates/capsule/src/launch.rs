@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags, SeekFrom};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
-use vitrine_init::{Plan, READY};
+use vitrine_init::{PROCESS, Plan, READY};
 
 use crate::CapsuleError;
 use crate::error::Doing;
@@ -50,10 +51,12 @@ impl Helper {
         make().doing(|| "prepare the helper".into())
     }
 
-    /// Returns when process 1 of the capsule answers on its control socket.
-    pub async fn confine(&self, plan: &Plan) -> Result<(), CapsuleError> {
+    /// Returns when process 1 of the capsule answers on its control socket. It is our child; `born` is told of it even
+    /// when it fails.
+    pub async fn confine(&self, plan: &Plan, born: impl FnOnce(OwnedFd)) -> Result<(), CapsuleError> {
         let input = in_memory(plan).doing(|| "write the plan".into())?;
         let mut helper = Command::new(format!("/proc/self/fd/{}", self.program.as_raw_fd()))
+            .arg0("vitrine-init")
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(input))
@@ -69,12 +72,22 @@ impl Helper {
             read.doing(|| "read the helper's report".into())?;
         }
         helper.wait().await.doing(|| "wait for the helper".into())?;
-        match report.trim() {
+        let (process, rest): (Vec<&str>, Vec<&str>) = report.lines().partition(|line| line.starts_with(PROCESS));
+        if let Some(process) = process.first().and_then(|line| open_process(line)) {
+            born(process);
+        }
+        match rest.join("; ").as_str() {
             READY => Ok(()),
             "" => Err(CapsuleError::Confine("finish: the helper was killed".into())),
-            other => Err(CapsuleError::Confine(other.to_owned())),
+            failure => Err(CapsuleError::Confine(failure.to_owned())),
         }
     }
+}
+
+/// The process keeps its id until it is buried, which is ours to do.
+fn open_process(line: &str) -> Option<OwnedFd> {
+    let pid = Pid::from_raw(line.strip_prefix(PROCESS)?.parse().ok()?)?;
+    rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
 fn in_memory(plan: &Plan) -> io::Result<File> {

@@ -38,6 +38,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 
 /// What process 1 writes, once, when it is ready to be called.
 pub const READY: &str = "ready";
+/// What the helper writes, once, before the host's id of process 1.
+pub const PROCESS: &str = "process ";
 /// The folder of the control socket in the capsule's directory, and the socket's name.
 pub const CONTROL: &str = "control";
 pub const SOCKET: &str = "init.sock";

@@ -1,8 +1,8 @@
 //! Confines a capsule and becomes its process 1.
 //!
 //! Assumes to be freshly started by the host with full privileges, one thread, the plan on standard input and a pipe
-//! on standard output. Promises that the pipe gets exactly one line, [`vitrine_init::READY`] or what could not be
-//! done, and that everything after the confinement runs without the host's privileges.
+//! on standard output. Promises that the pipe gets [`vitrine_init::PROCESS`] with the id of process 1 and, before or
+//! after it, [`vitrine_init::READY`] or what could not be done; and that everything after the confinement runs without the host's privileges.
 
 mod confine;
 mod error;

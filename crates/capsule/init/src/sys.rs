@@ -17,6 +17,18 @@ pub fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
     unsafe { rustix::thread::unshare_unsafe(flags) }
 }
 
+/// `None` in the child, which becomes a child of our own parent: that one can bury it, and has nobody to wait for in
+/// between.
+pub fn fork_sibling() -> io::Result<Option<Pid>> {
+    let flags = libc::CLONE_PARENT | libc::SIGCHLD;
+    // SAFETY: as `fork`: without a stack of its own and without shared memory, the child is a copy of this process,
+    // which has one thread.
+    match unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(Pid::from_raw(pid as i32)),
+    }
+}
+
 /// `None` in the child.
 pub fn fork() -> io::Result<Option<Pid>> {
     // SAFETY: this process has one thread, so the child finds every lock free.

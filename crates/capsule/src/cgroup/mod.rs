@@ -7,6 +7,7 @@ mod hierarchy;
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -153,35 +154,38 @@ impl Group {
         self.directories().any(|directory| directory.exists())
     }
 
-    /// End everybody, and return when nobody is left or the deadline has passed.
-    pub async fn kill(&self) -> bool {
+    /// End everybody. Returns whom it killed when nobody is left, and nothing when the deadline has passed.
+    pub async fn kill(&self) -> Option<Vec<OwnedFd>> {
         // Without room for another process, killing catches up with any fork bomb. The group may be gone already.
         let _ = self.write(&self.pids(), "pids.max", 0);
         let deadline = tokio::time::Instant::now() + KILL_DEADLINE;
         let mut pause = POLL_MIN;
+        let mut killed = Vec::new();
         while !self.members().is_empty() {
             if tokio::time::Instant::now() > deadline {
-                return false;
+                return None;
             }
-            self.kill_once();
+            killed.extend(self.kill_once());
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(POLL_MAX);
         }
-        true
+        Some(killed)
     }
 
-    fn kill_once(&self) {
+    fn kill_once(&self) -> Vec<OwnedFd> {
+        let open = |pid: Pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok();
+        let processes: Vec<(Pid, OwnedFd)> =
+            self.members().into_iter().filter_map(|pid| Some((pid, open(pid)?))).collect();
+        // An id may have passed to a stranger before it was opened, not afterwards.
+        let members = self.members();
+
         if let Some(unified) = &self.hierarchies.unified {
             // Kernels before 5.14 have no such file; the loop below does the same, slower.
             let _ = fs::write(unified.join(&self.name).join("cgroup.kill"), "1");
         }
-        for pid in self.members() {
-            let Ok(process) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { continue };
-            // The id may have passed to a stranger before it was opened, not afterwards.
-            if self.members().contains(&pid) {
-                let _ = rustix::process::pidfd_send_signal(process, Signal::KILL);
-            }
-        }
+        let ours = processes.into_iter().filter(|(pid, _)| members.contains(pid)).map(|(_, process)| process);
+        // One that has ended meanwhile needs no signal.
+        ours.inspect(|process| drop(rustix::process::pidfd_send_signal(process, Signal::KILL))).collect()
     }
 
     /// Remove the groups; the error of one does not keep the others.

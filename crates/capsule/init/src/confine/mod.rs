@@ -16,7 +16,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::thread::UnshareFlags;
-use vitrine_init::{Plan, READY};
+use vitrine_init::{PROCESS, Plan, READY};
 
 use crate::error::{Failure, Step};
 use crate::supervise::Supervisor;
@@ -35,6 +35,8 @@ pub fn confine(plan: &Plan) -> Result<Role, Failure> {
         fs::write(group, "0").step(|| format!("join {}", group.display()))?;
     }
     privileges::give_up_oom_protection()?;
+    // Executed by descriptor, the process would bear a number for a name.
+    rustix::thread::set_name(c"vitrine-init").step(|| "take a name".into())?;
     rustix::process::umask(rustix::fs::Mode::empty());
     sys::unshare(UnshareFlags::NEWNET).step(|| "make a network namespace".into())?;
     links::configure()?;
@@ -46,8 +48,11 @@ pub fn confine(plan: &Plan) -> Result<Role, Failure> {
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWCGROUP;
     sys::unshare(rest).step(|| "make the capsule's namespaces".into())?;
-    match sys::fork().step(|| "start process 1".into())? {
-        Some(_) => Ok(Role::Launcher),
+    match sys::fork_sibling().step(|| "start process 1".into())? {
+        Some(process) => {
+            let told = writeln!(std::io::stdout(), "{PROCESS}{}", process.as_raw_nonzero());
+            told.step(|| "tell the id of process 1".into()).map(|()| Role::Launcher)
+        }
         None => become_first(plan, users).map(Role::First),
     }
 }

@@ -59,7 +59,7 @@ pub fn enter(plan: &Plan, users: &OwnedFd) -> Result<OwnedFd, Failure> {
     proc(&root)?;
     dev(&root, plan)?;
     let owner = plan.uid_base.to_string();
-    let run = [("mode", "0755"), ("size", "64m"), ("nr_inodes", "65536"), ("uid", &owner), ("gid", &owner)];
+    let run = [("mode", "0755"), ("size", "16m"), ("nr_inodes", "65536"), ("uid", &owner), ("gid", &owner)];
     put(&root, "/run", &tree::filesystem("tmpfs", &run, NO_DEVICES)?)?;
     sys(&root)?;
     let session = Bind { source: plan.directory.join(SESSION), target: "/session".into(), read_only: false };
