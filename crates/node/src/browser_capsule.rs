@@ -6,14 +6,14 @@
 use crate::capsule_host::CapsuleHost;
 use crate::config::{Image, NodeConfig};
 use crate::error::StartError;
-use crate::trust::Trust;
+use crate::trust::{self, Authorities};
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use vitrine_browser::{Browser, Build, Ending, Exit, Host, Launch};
+use vitrine_browser::{Browser, Build, Ending, Exit, Host, Launch, Trust};
 use vitrine_capsule::{
     Capsule, CapsuleError, Limits, Native, Network, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Spec,
 };
@@ -57,7 +57,7 @@ pub(crate) struct Maker {
     driver: Native,
     outside: Arc<Outside>,
     image: watch::Receiver<Image>,
-    trust: Trust,
+    authorities: Authorities,
     ca_bundle: Option<PathBuf>,
     base_mb: u32,
     owned: Arc<Mutex<HashSet<String>>>,
@@ -78,7 +78,7 @@ impl Maker {
             driver,
             outside,
             image: config.image.clone(),
-            trust: Trust::new(config.data_dir.join("trust"), config.ca_bundle.clone()),
+            authorities: Authorities::new(config.data_dir.join("trust"), config.ca_bundle.clone()),
             ca_bundle: config.ca_bundle.clone(),
             base_mb: config.browser_base_mb,
             owned: Arc::default(),
@@ -98,26 +98,46 @@ impl Maker {
                 return Err(StartError { reason: SchedulingReason::ImageMissing, message: message.clone() });
             }
         };
-        let id = self.own();
+        let spare_mb = limit_mb(self.base_mb, Weight::Light);
+        let database = self
+            .authorities
+            .database(&rootfs, |trust, kept| self.write_authorities(trust, kept, rootfs.clone()))
+            .await?;
         let cpu_weight = if urgency == Urgency::Now { CPU_WEIGHT } else { CPU_WEIGHT_SPARE };
-        let spec = Spec {
-            id: id.clone(),
-            profile: Profile::Browser,
-            rootfs,
-            limits: limits(limit_mb(self.base_mb, Weight::Light), cpu_weight),
-            ca_bundle: self.ca_bundle.clone(),
-            hostname: "vitrine".into(),
-            binds: Vec::new(),
-            label: serde_json::Value::Null,
-        };
-        let made = match self.driver.create(spec).await {
-            Ok(capsule) => self.furnish(Arc::new(capsule), environment).await,
-            Err(error) => Err(StartError::failed("create a capsule", error)),
+        let id = self.own();
+        let made = match self.capsule(id.clone(), rootfs, limits(spare_mb, cpu_weight)).await {
+            Ok(capsule) => self.furnish(Arc::new(capsule), environment, database).await,
+            Err(error) => Err(error),
         };
         if made.is_err() {
             self.destroy(&id).await;
         }
         made
+    }
+
+    async fn write_authorities(&self, trust: Trust, kept: PathBuf, rootfs: PathBuf) -> Result<(), StartError> {
+        let id = self.own();
+        let memory_mb = limit_mb(self.base_mb, Weight::Light);
+        let written = match self.capsule(id.clone(), rootfs, limits(memory_mb, CPU_WEIGHT)).await {
+            Ok(capsule) => trust::write(&trust, &Arc::new(capsule), &kept).await,
+            Err(error) => Err(error),
+        };
+        self.destroy(&id).await;
+        written
+    }
+
+    async fn capsule(&self, id: String, rootfs: PathBuf, limits: Limits) -> Result<Capsule, StartError> {
+        let spec = Spec {
+            id,
+            profile: Profile::Browser,
+            rootfs,
+            limits,
+            ca_bundle: self.ca_bundle.clone(),
+            hostname: "vitrine".into(),
+            binds: Vec::new(),
+            label: serde_json::Value::Null,
+        };
+        self.driver.create(spec).await.map_err(|error| StartError::failed("create a capsule", error))
     }
 
     /// A capsule that outlived its node, with the browser and the pages that are in it.
@@ -146,10 +166,11 @@ impl Maker {
         &self,
         capsule: Arc<Capsule>,
         environment: Vec<(String, String)>,
+        database: Option<&Path>,
     ) -> Result<BrowserCapsule, StartError> {
         let egress = self.egress(capsule.network(), closed(), Upstream::Closed).await?;
         let host = Arc::new(CapsuleHost::new(capsule.clone(), environment));
-        self.trust.install(&capsule).await?;
+        trust::furnish(&capsule, database)?;
         let browser = Browser::launch(host.clone(), &launch())
             .await
             .map_err(|error| StartError::failed("start a browser", error))?;
@@ -210,7 +231,7 @@ fn launch() -> Launch {
         build: Build::HeadlessShell,
         executable: "/usr/lib/chromium/chromium-headless-shell".into(),
         user_data_dir: "/session/profile".into(),
-        home_dir: "/session/home".into(),
+        home_dir: trust::HOME.into(),
         temporary_dir: "/session/tmp".into(),
         viewport: VIEWPORT,
         language: None,

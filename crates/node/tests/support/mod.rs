@@ -179,7 +179,7 @@ pub fn config(data_dir: &std::path::Path, pool: usize) -> NodeConfig {
         image,
         pool: PoolConfig { size: pool, refill_pause: Duration::from_millis(10), ..PoolConfig::default() },
         egress_hosts: Default::default(),
-        ca_bundle: None,
+        ca_bundle: Some("/etc/ssl/certs/ca-certificates.crt".into()),
         browser_base_mb: 512,
     }
 }
