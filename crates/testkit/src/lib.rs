@@ -1,1 +1,3 @@
-//!
+//! What tests need beside the product. Development only: nothing of it is in the binary.
+
+pub mod postgres;
