@@ -242,6 +242,8 @@ fn a_destination_that_speaks_first_loses_nothing() {
         let mut banner = [0; 13];
         stream.read_exact(&mut banner).await.unwrap();
         assert_eq!(&banner, b"SSH-2.0-first");
+        stream.shutdown().await.unwrap();
+        assert_eq!(stream.read(&mut banner).await.unwrap(), 0);
         assert_eq!(egress.counters().bytes_in, 13);
         egress.stop().await;
     });
