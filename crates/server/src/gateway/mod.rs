@@ -5,18 +5,43 @@
 //! bounded memory, that both ends are pinged, that a client is always told why it was cut off by a close frame, and that no
 //! HTTP text ever reaches a WebSocket.
 
+mod access;
+mod address;
+mod browser;
+mod buffer;
+mod client;
 mod config;
+mod discovery;
+mod flow;
+mod frame;
 mod metrics;
 mod public_url;
+mod refusal;
+mod registry;
+mod splice;
 
 pub use config::GatewayConfig;
 pub use metrics::GatewayMetrics;
 pub use public_url::{Base, NotABase, PublicUrl};
 
-use futures_util::future::BoxFuture;
+use crate::Clock;
+use address::{Address, Target};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use client::Handshake;
+use futures_util::future::{BoxFuture, Either, select};
 use http::HeaderMap;
+use http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+use refusal::Refusal;
+use registry::Registry;
+use splice::{Ends, Splice};
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
-use vitrine_model::wire::{Dial, DialError};
+use vitrine_model::token::SigningKey;
+use vitrine_model::wire::{Dial, DialError, Purpose};
 use vitrine_model::{EndReason, EpochMs, Error, MachineId, OrganizationId, Permissions, RunId, SessionId, Status};
 
 /// A connection's bytes, whatever carries them.
@@ -74,4 +99,99 @@ pub enum Farewell {
     ServerShutdown,
     /// The server is replaced and will be back: 1012. The sessions live on; clients may connect again.
     ServiceRestart,
+}
+
+/// Carries bytes between clients and browsers. Cheap to clone; clones are the same gateway.
+#[derive(Clone)]
+pub struct Gateway {
+    nodes: Arc<dyn NodeDial>,
+    sessions: Arc<dyn Sessions>,
+    signing_key: SigningKey,
+    public: PublicUrl,
+    clock: Arc<dyn Clock>,
+    metrics: GatewayMetrics,
+    config: Arc<GatewayConfig>,
+    registry: Arc<Registry>,
+}
+
+impl Gateway {
+    /// A gateway without connections.
+    pub fn new(
+        nodes: Arc<dyn NodeDial>,
+        sessions: Arc<dyn Sessions>,
+        signing_key: SigningKey,
+        public: PublicUrl,
+        clock: Arc<dyn Clock>,
+        metrics: GatewayMetrics,
+        config: GatewayConfig,
+    ) -> Self {
+        let registry = Registry::new(metrics.clone());
+        Self { nodes, sessions, signing_key, public, clock, metrics, config: Arc::new(config), registry }
+    }
+
+    /// Everything under `/cdp/`.
+    pub fn router(&self) -> Router {
+        Router::new().route("/cdp/{*path}", any(cdp)).with_state(Arc::new(self.clone()))
+    }
+
+    /// Lets nobody in any more, tells every client why, and returns when all have left.
+    pub async fn close_all(&self, farewell: Farewell) {
+        self.registry.close(farewell).await;
+    }
+
+    async fn serve(&self, mut request: Request) -> Result<Response, Refusal> {
+        let upgrade = hyper::upgrade::on(&mut request);
+        let (parts, _) = request.into_parts();
+        let path = parts.uri.path().strip_prefix("/cdp/").unwrap_or_default();
+        let address = Address::parse(path, parts.uri.query().unwrap_or_default());
+        let address = address.ok_or_else(|| Error::not_found("session or DevTools address"))?;
+        let access = self.admit(&address, &parts.headers).await?;
+        let path = match &address.target {
+            Target::Question(path) => {
+                let _place = self.registry.enter(&address.session, &self.config)?;
+                return self.answer(&address, path, parts.method, &parts.headers, access).await;
+            }
+            Target::Browser => None,
+            Target::Socket(path) => Some(path.as_str()),
+        };
+        self.connect(&parts, upgrade, access, path).await
+    }
+
+    /// Joins a client to the WebSocket at `path`, or to the browser's own.
+    async fn connect(
+        &self,
+        request: &Parts,
+        upgrade: OnUpgrade,
+        mut access: access::Access,
+        path: Option<&str>,
+    ) -> Result<Response, Refusal> {
+        let handshake = Handshake::of(request)?;
+        let (place, farewell) = self.registry.enter(&access.session, &self.config)?;
+        let connected = self.reach(&mut access, Purpose::Client).await?;
+        let path = path.unwrap_or(&connected.browser_path).to_owned();
+        let socket = browser::open(connected, &path, &handshake.key, &handshake.accept).await?;
+        let response = handshake.answer().map_err(Error::internal)?;
+        let (config, metrics) = (Arc::clone(&self.config), self.metrics.clone());
+        metrics.opened.inc();
+        self.registry.spawn(async move {
+            let _place = place;
+            // A farewell before the client's connection is a WebSocket leaves no place for a close frame.
+            let Either::Left((Ok(upgraded), farewell)) = select(upgrade, farewell).await else {
+                return;
+            };
+            let (client, client_early) = client::take_apart(upgraded);
+            let browser::Socket { stream: browser, early: browser_early, ending } = socket;
+            let ends = Ends { client, client_early, browser, browser_early, ending, farewell };
+            let word = Splice::new(ends, config, &metrics).run().await;
+            tracing::debug!(session = %access.session, why = word, "a DevTools connection is over");
+        });
+        Ok(response)
+    }
+}
+
+async fn cdp(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    gateway.serve(request).await.unwrap_or_else(|refusal| {
+        gateway.metrics.refused.inc();
+        refusal.into_response()
+    })
 }

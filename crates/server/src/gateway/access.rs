@@ -1,0 +1,101 @@
+//! Who may reach a session's live bytes, and where it runs: by its token without a database, by an API key with one.
+
+use super::address::Address;
+use super::refusal::Refusal;
+use super::{Connected, Gateway, Known};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use tokio::time::timeout;
+use vitrine_model::token::{Claims, Scope};
+use vitrine_model::wire::{Dial, DialError, Purpose};
+use vitrine_model::{Code, EpochMs, Error, MachineId, Permission, RunId, SessionId};
+
+/// A session that the bearer may reach, and where it is.
+#[derive(Debug, Clone)]
+pub(super) struct Access {
+    pub(super) session: SessionId,
+    run: RunId,
+    machine: MachineId,
+    expires_at: EpochMs,
+    /// The token it came with.
+    token: Option<String>,
+}
+
+impl Gateway {
+    /// Lets in by the token in the query, or else by the API key in the header.
+    pub(super) async fn admit(&self, address: &Address, headers: &HeaderMap) -> Result<Access, Refusal> {
+        let session = address.session.clone();
+        if let Some(token) = &address.token {
+            let claims = self.signing_key.verify(&session, token, self.clock.now());
+            let Some(claims) = claims.filter(|claims| claims.scope == Scope::Cdp) else {
+                return Err(unauthenticated("the token is wrong or has expired").into());
+            };
+            let Claims { run, machine, expires_at, .. } = claims;
+            return Ok(Access { session, run, machine, expires_at, token: Some(token.clone()) });
+        }
+        if !headers.contains_key(AUTHORIZATION) {
+            return Err(unauthenticated("expected the session's token in the query or an API key in the header").into());
+        }
+        let (organization, permissions) = self.sessions.authenticate(headers).await?;
+        if !permissions.allow(Permission::BrowserSessionsCreate) {
+            let needed = Permission::BrowserSessionsCreate.as_str();
+            let text = format!("this key may not drive browsers: it lacks {needed}");
+            return Err(Error::new(Code::PermissionDenied, text).with("requiredPermission", needed).into());
+        }
+        let known = self.sessions.look_up(&session).await?.filter(|known| known.organization == organization);
+        let known = known.ok_or_else(|| Error::not_found("session"))?;
+        let (run, machine) = place(&known)?;
+        Ok(Access { session, run, machine, expires_at: known.token_expires_at, token: None })
+    }
+
+    /// A stream to the browser. A machine that does not have the run makes the row be read once: the session may have moved.
+    pub(super) async fn reach(&self, access: &mut Access, purpose: Purpose) -> Result<Connected, Refusal> {
+        match self.dial(access, purpose).await {
+            Err(DialError::Gone) => {}
+            answer => return Ok(answer?),
+        }
+        let known = self.sessions.look_up(&access.session).await?.ok_or_else(|| Error::not_found("session"))?;
+        let (run, machine) = place(&known)?;
+        if (&run, &machine) == (&access.run, &access.machine) {
+            return Err(DialError::Gone.into());
+        }
+        (access.run, access.machine, access.token) = (run, machine, None);
+        Ok(self.dial(access, purpose).await?)
+    }
+
+    /// The token for URLs in an answer: the one that the client came with, or a new one.
+    pub(super) fn token_for(&self, access: &Access) -> String {
+        access.token.clone().unwrap_or_else(|| {
+            self.signing_key.sign(&Claims {
+                session: access.session.clone(),
+                run: access.run.clone(),
+                machine: access.machine.clone(),
+                scope: Scope::Cdp,
+                expires_at: access.expires_at,
+            })
+        })
+    }
+
+    async fn dial(&self, access: &Access, purpose: Purpose) -> Result<Connected, DialError> {
+        let dial = Dial { session: access.session.clone(), run: access.run.clone(), purpose };
+        let limit = self.config.dial_time();
+        timeout(limit, self.nodes.dial(&access.machine, dial))
+            .await
+            .unwrap_or_else(|_| Err(DialError::Unreachable(format!("no answer within {} ms", limit.as_millis()))))
+    }
+}
+
+/// Where a session runs, or why it cannot be reached.
+fn place(known: &Known) -> Result<(RunId, MachineId), Error> {
+    if known.status.is_terminal() || known.status == vitrine_model::Status::Ending {
+        return Err(Error::ended(known.end_reason));
+    }
+    match (&known.run, &known.machine) {
+        (Some(run), Some(machine)) if known.status.is_running() => Ok((run.clone(), machine.clone())),
+        _ => Err(Error::state(known.status, "connecting")),
+    }
+}
+
+fn unauthenticated(text: &str) -> Error {
+    Error::new(Code::Unauthenticated, text)
+}

@@ -1,0 +1,235 @@
+//! One direction of a connection: bytes from a source to a sink, and our own frames between theirs.
+//!
+//! It reads only when everything read before was written, so that a slow sink slows its source and at most one buffer is held.
+
+use super::ByteStream;
+use super::buffer::{BUFFER_BYTES, Buffer};
+use super::frame::{CONTROL_FRAME_MAX, Piece, Scanner, Sender, Violation};
+use bytes::Bytes;
+use prometheus_client::metrics::counter::Counter;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::ReadBuf;
+
+/// Where reading into a buffer stops: behind it is room for one frame of our own.
+const READ_END: usize = BUFFER_BYTES - CONTROL_FRAME_MAX;
+
+/// Why a direction stopped.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// A close frame with this code was written to the sink; nothing follows it.
+    Closed(u16),
+    /// The source ended or failed.
+    SourceLeft,
+    /// The sink takes nothing any more.
+    SinkLeft,
+    /// The source broke the protocol. What came before was written.
+    Broke(Violation),
+}
+
+/// Signs of life that a direction saw since it was last asked.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Signs {
+    /// The source sent something, or is listened to again.
+    pub(super) source: bool,
+    /// The sink took something that it had kept waiting.
+    pub(super) sink: bool,
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(super) struct Flow {
+    scanner: Scanner,
+    /// Read before the connection became a WebSocket.
+    early: Bytes,
+    /// The beginning of a header or control frame, shorter than a control frame.
+    partial: [u8; CONTROL_FRAME_MAX],
+    partial_bytes: usize,
+    /// A frame of our own that waits for the end of the frame in flight.
+    ours: Option<Ours>,
+    held: Option<Held>,
+    stop: Option<Stop>,
+    signs: Signs,
+    counter: Counter,
+}
+
+#[derive(Debug)]
+struct Ours {
+    frame: Vec<u8>,
+    /// Set for a close frame: nothing may follow it.
+    closes: Option<u16>,
+}
+
+/// What the sink has not taken yet.
+#[derive(Debug)]
+struct Held {
+    buffer: Buffer,
+    from: usize,
+    to: usize,
+}
+
+impl Flow {
+    pub(super) fn new(sender: Sender, early: Bytes, counter: Counter) -> Self {
+        Self {
+            scanner: Scanner::new(sender),
+            early,
+            partial: [0; CONTROL_FRAME_MAX],
+            partial_bytes: 0,
+            ours: None,
+            held: None,
+            stop: None,
+            signs: Signs::default(),
+            counter,
+        }
+    }
+
+    /// Puts a ping in as soon as no frame is in flight, unless something of ours waits already.
+    pub(super) fn ping(&mut self, frame: Vec<u8>) {
+        self.ours.get_or_insert(Ours { frame, closes: None });
+    }
+
+    /// Ends the direction with a close frame as soon as no frame is in flight.
+    pub(super) fn close(&mut self, frame: Vec<u8>, code: u16) {
+        // What the source did no longer matters: a protocol error of its own must not keep the close frame from the sink.
+        if matches!(self.stop, Some(Stop::Broke(_))) {
+            self.stop = None;
+        }
+        self.ours = Some(Ours { frame, closes: Some(code) });
+    }
+
+    /// Whether the sink keeps us waiting.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Whether a frame of ours still waits for the end of the frame in flight.
+    pub(super) fn is_ours_waiting(&self) -> bool {
+        self.ours.is_some()
+    }
+
+    /// The signs of life since the last call.
+    pub(super) fn take_signs(&mut self) -> Signs {
+        std::mem::take(&mut self.signs)
+    }
+
+    /// Carries bytes until there are none to carry, or the direction stops.
+    pub(super) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut dyn ByteStream,
+        sink: &mut dyn ByteStream,
+    ) -> Poll<Stop> {
+        let waited = self.is_held();
+        loop {
+            if self.is_held() && ready!(self.poll_write(context, sink, waited)).is_err() {
+                return Poll::Ready(Stop::SinkLeft);
+            }
+            if let Some(stop) = self.stop.take() {
+                return Poll::Ready(stop);
+            }
+            let mut buffer = Buffer::borrow();
+            let mut to = 0;
+            if self.scanner.at_boundary() {
+                self.insert(&mut buffer, &mut to, 0);
+            }
+            if to == 0 {
+                match ready!(self.poll_read(context, source, &mut buffer)) {
+                    Ok(0) | Err(_) => return Poll::Ready(Stop::SourceLeft),
+                    Ok(bytes) => to = self.pass(&mut buffer, self.partial_bytes + bytes),
+                }
+            }
+            if to > 0 {
+                self.held = Some(Held { buffer, from: 0, to });
+            }
+        }
+    }
+
+    /// Writes what is held and gives the buffer back. `waited` tells a sink that took its time from one that never did.
+    fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &mut dyn ByteStream,
+        waited: bool,
+    ) -> Poll<io::Result<()>> {
+        while let Some(held) = &mut self.held {
+            let written = ready!(Pin::new(&mut *sink).poll_write(context, &held.buffer[held.from..held.to]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            held.from += written;
+            self.counter.inc_by(written as u64);
+            self.signs.sink |= waited;
+            if held.from == held.to {
+                self.held = None;
+                self.signs.source |= waited;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads behind the partial frame, and says how many bytes came.
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut dyn ByteStream,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut room = ReadBuf::new(&mut buffer[self.partial_bytes..READ_END]);
+        if self.early.is_empty() {
+            ready!(Pin::new(source).poll_read(context, &mut room))?;
+        } else {
+            let bytes = self.early.len().min(room.remaining());
+            room.put_slice(&self.early.split_to(bytes));
+        }
+        let bytes = room.filled().len();
+        buffer[..self.partial_bytes].copy_from_slice(&self.partial[..self.partial_bytes]);
+        self.signs.source = true;
+        Poll::Ready(Ok(bytes))
+    }
+
+    /// Follows the frames in `buffer[..end]`, takes out and puts in what is ours, and says how many bytes are to be written.
+    fn pass(&mut self, buffer: &mut [u8], mut end: usize) -> usize {
+        let mut at = 0;
+        self.partial_bytes = 0;
+        while at < end && self.stop.is_none() {
+            if self.scanner.at_boundary() {
+                at += self.insert(buffer, &mut end, at);
+                if self.stop.is_some() {
+                    break;
+                }
+            }
+            match self.scanner.next(&buffer[at..end]) {
+                Ok(Piece::Pass(bytes)) => at += bytes,
+                Ok(Piece::OurPong(bytes)) => {
+                    buffer.copy_within(at + bytes..end, at);
+                    end -= bytes;
+                }
+                Ok(Piece::Close { bytes, code }) => {
+                    at += bytes;
+                    self.stop = Some(Stop::Closed(code));
+                }
+                Ok(Piece::Partial) => {
+                    self.partial_bytes = end - at;
+                    self.partial[..end - at].copy_from_slice(&buffer[at..end]);
+                    break;
+                }
+                Err(violation) => self.stop = Some(Stop::Broke(violation)),
+            }
+        }
+        at
+    }
+
+    /// Puts our waiting frame, if any, at `at` into `buffer[..end]`, and says how many bytes it has.
+    fn insert(&mut self, buffer: &mut [u8], end: &mut usize, at: usize) -> usize {
+        let Some(ours) = self.ours.take() else {
+            return 0;
+        };
+        let bytes = ours.frame.len();
+        buffer.copy_within(at..*end, at + bytes);
+        buffer[at..at + bytes].copy_from_slice(&ours.frame);
+        *end += bytes;
+        self.stop = ours.closes.map(Stop::Closed);
+        bytes
+    }
+}

@@ -1,0 +1,266 @@
+//! A client and a browser joined: bytes both ways, pings to both, and a close frame with the reason when it is over.
+//!
+//! One task drives both directions, so that a message costs one read and one write. It promises to end: every wait of the goodbye is
+//! bounded, and an end that gives no sign of life is left.
+
+use super::flow::{Flow, Stop};
+use super::frame::{self, NO_CODE, Sender};
+use super::{ByteStream, Farewell, GatewayConfig, GatewayMetrics};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use vitrine_model::EndReason;
+
+/// "Going away" (RFC 6455, 7.4.1).
+const GOING_AWAY: u16 = 1001;
+const PROTOCOL_ERROR: u16 = 1002;
+const INTERNAL_ERROR: u16 = 1011;
+const SERVICE_RESTART: u16 = 1012;
+
+/// Both ends and what is to be watched beside them.
+pub(super) struct Ends {
+    pub(super) client: Box<dyn ByteStream>,
+    /// What the client sent before the connection became a WebSocket.
+    pub(super) client_early: Bytes,
+    pub(super) browser: Box<dyn ByteStream>,
+    pub(super) browser_early: Bytes,
+    /// Resolves when the machine begins to end the run.
+    pub(super) ending: BoxFuture<'static, EndReason>,
+    /// Resolves when the gateway leaves its clients.
+    pub(super) farewell: oneshot::Receiver<Farewell>,
+}
+
+/// A joined connection.
+pub(super) struct Splice {
+    client: Box<dyn ByteStream>,
+    browser: Box<dyn ByteStream>,
+    to_browser: Flow,
+    to_client: Flow,
+    /// Nothing goes to the browser any more: it was closed by the client or takes nothing. What it sent before may still be on its way.
+    browser_done: bool,
+    client_heard_at: Instant,
+    browser_heard_at: Instant,
+    ping_at: Instant,
+    timer: Pin<Box<Sleep>>,
+    ending: BoxFuture<'static, EndReason>,
+    farewell: oneshot::Receiver<Farewell>,
+    config: Arc<GatewayConfig>,
+}
+
+/// What ended a connection.
+#[derive(Debug)]
+enum Over {
+    /// The machine ends the run.
+    Ending(EndReason),
+    Farewell(Farewell),
+    /// The client's close frame went to the browser.
+    ClientClosed(u16),
+    /// The browser's close frame went to the client.
+    BrowserClosed,
+    ClientLeft,
+    BrowserLeft,
+    ClientBroke(String),
+    BrowserBroke,
+    ClientSilent,
+    BrowserSilent,
+}
+
+impl Splice {
+    pub(super) fn new(ends: Ends, config: Arc<GatewayConfig>, metrics: &GatewayMetrics) -> Self {
+        let now = Instant::now();
+        let ping_at = now + config.ping_time();
+        Self {
+            client: ends.client,
+            browser: ends.browser,
+            to_browser: Flow::new(Sender::Client, ends.client_early, metrics.bytes_to_browsers.clone()),
+            to_client: Flow::new(Sender::Browser, ends.browser_early, metrics.bytes_to_clients.clone()),
+            browser_done: false,
+            client_heard_at: now,
+            browser_heard_at: now,
+            ping_at,
+            timer: Box::pin(sleep_until(ping_at)),
+            ending: ends.ending,
+            farewell: ends.farewell,
+            config,
+        }
+    }
+
+    /// Carries until one end is done, then says goodbye to the other. Answers what ended it, in a word for the log.
+    pub(super) async fn run(mut self) -> &'static str {
+        let over = poll_fn(|context| self.poll_over(context)).await;
+        let word = over.word();
+        self.goodbye(over).await;
+        word
+    }
+
+    fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<Over> {
+        if let Poll::Ready(over) = self.poll_timer(context) {
+            return Poll::Ready(over);
+        }
+        if let Poll::Ready(over) = self.poll_flows(context) {
+            return Poll::Ready(over);
+        }
+        if let Poll::Ready(reason) = self.ending.as_mut().poll(context) {
+            return Poll::Ready(Over::Ending(reason));
+        }
+        match Pin::new(&mut self.farewell).poll(context) {
+            Poll::Ready(Ok(farewell)) => Poll::Ready(Over::Farewell(farewell)),
+            // The gateway itself is gone, and with it the server.
+            Poll::Ready(Err(_)) => Poll::Ready(Over::Farewell(Farewell::ServerShutdown)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_flows(&mut self, context: &mut Context<'_>) -> Poll<Over> {
+        if !self.browser_done {
+            match self.to_browser.poll(context, &mut *self.client, &mut *self.browser) {
+                Poll::Ready(Stop::Closed(code)) => {
+                    self.browser_done = true;
+                    return Poll::Ready(Over::ClientClosed(code));
+                }
+                Poll::Ready(Stop::SourceLeft) => return Poll::Ready(Over::ClientLeft),
+                Poll::Ready(Stop::Broke(violation)) => return Poll::Ready(Over::ClientBroke(violation.to_string())),
+                Poll::Ready(Stop::SinkLeft) => self.browser_done = true,
+                Poll::Pending => {}
+            }
+        }
+        let over = match self.to_client.poll(context, &mut *self.browser, &mut *self.client) {
+            Poll::Ready(Stop::Closed(_)) => Over::BrowserClosed,
+            Poll::Ready(Stop::SourceLeft) => Over::BrowserLeft,
+            Poll::Ready(Stop::SinkLeft) => Over::ClientLeft,
+            Poll::Ready(Stop::Broke(_)) => Over::BrowserBroke,
+            Poll::Pending => {
+                self.note_signs();
+                return Poll::Pending;
+            }
+        };
+        Poll::Ready(over)
+    }
+
+    fn note_signs(&mut self) {
+        let (up, down) = (self.to_browser.take_signs(), self.to_client.take_signs());
+        let (client, browser) = (up.source || down.sink, down.source || up.sink);
+        if client || browser {
+            let now = Instant::now();
+            if client {
+                self.client_heard_at = now;
+            }
+            if browser {
+                self.browser_heard_at = now;
+            }
+        }
+    }
+
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Over> {
+        while self.timer.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            if let Some(over) = self.silence(now) {
+                return Poll::Ready(over);
+            }
+            if now >= self.ping_at {
+                self.to_client.ping(frame::ping(Sender::Browser));
+                self.to_browser.ping(frame::ping(Sender::Client));
+                self.ping_at = now + self.config.ping_time();
+            }
+            let silences =
+                [self.client_heard_at, self.browser_heard_at].map(|heard| heard + self.config.silence_time());
+            // An end that cannot be judged now is looked at again with the next ping.
+            let next = silences.into_iter().filter(|silence| *silence > now).fold(self.ping_at, Instant::min);
+            self.timer.as_mut().reset(next);
+        }
+        Poll::Pending
+    }
+
+    /// The end that gave no sign of life for too long. An end is judged when it keeps us waiting, or when it was pinged and we
+    /// listen to it.
+    fn silence(&self, now: Instant) -> Option<Over> {
+        let judged = |to: &Flow, from: &Flow| to.is_held() || !(to.is_ours_waiting() || from.is_held());
+        let silent = |heard: Instant| now >= heard + self.config.silence_time();
+        if silent(self.browser_heard_at) && judged(&self.to_browser, &self.to_client) {
+            return Some(Over::BrowserSilent);
+        }
+        (silent(self.client_heard_at) && judged(&self.to_client, &self.to_browser)).then_some(Over::ClientSilent)
+    }
+
+    async fn goodbye(mut self, over: Over) {
+        let limit = self.config.farewell_time();
+        let (code, reason) = match over {
+            Over::ClientLeft => return,
+            Over::BrowserClosed => return self.linger().await,
+            Over::ClientClosed(code) => {
+                // A browser answers a close frame with its own; one that died instead does not.
+                let answer = poll_fn(|context| self.to_client.poll(context, &mut *self.browser, &mut *self.client));
+                if let Ok(Stop::Closed(_)) = timeout(limit, answer).await {
+                    return self.linger().await;
+                }
+                (code, "")
+            }
+            Over::Ending(reason) => (reason.close_code(), reason.as_str()),
+            // The machine notices a dead browser a moment later than its sockets do.
+            Over::BrowserLeft => match timeout(limit, &mut self.ending).await {
+                Ok(reason) => (reason.close_code(), reason.as_str()),
+                Err(_) => (INTERNAL_ERROR, "browser_gone"),
+            },
+            Over::Farewell(Farewell::ServerShutdown) => (GOING_AWAY, EndReason::ServerShutdown.as_str()),
+            Over::Farewell(Farewell::ServiceRestart) => (SERVICE_RESTART, "service_restart"),
+            Over::ClientBroke(ref violation) => (PROTOCOL_ERROR, violation.as_str()),
+            Over::BrowserBroke => (INTERNAL_ERROR, "browser_broke_protocol"),
+            Over::ClientSilent => (GOING_AWAY, "client_silent"),
+            Over::BrowserSilent => (INTERNAL_ERROR, "browser_silent"),
+        };
+        self.close(code, reason).await;
+    }
+
+    /// Sends a close frame to both ends, at the end of the frames in flight. Without one in time there is no place for a reason.
+    async fn close(mut self, code: u16, reason: &str) {
+        self.to_client.close(frame::close(Sender::Browser, code, reason), code);
+        self.to_browser.close(frame::close(Sender::Client, GOING_AWAY, ""), NO_CODE);
+        let both = poll_fn(|context| {
+            self.browser_done =
+                self.browser_done || self.to_browser.poll(context, &mut *self.client, &mut *self.browser).is_ready();
+            self.to_client.poll(context, &mut *self.browser, &mut *self.client)
+        });
+        if let Ok(Stop::Closed(_)) = timeout(self.config.farewell_time(), both).await {
+            self.linger().await;
+        }
+    }
+
+    /// Leaves the browser, and waits until the client has read everything and left: closing with unread bytes would destroy a close
+    /// frame that is still on its way.
+    async fn linger(self) {
+        let Self { mut client, browser, config, .. } = self;
+        drop(browser);
+        let left = async {
+            client.shutdown().await?;
+            let mut ignored = super::buffer::Buffer::borrow();
+            while client.read(&mut ignored[..]).await? > 0 {}
+            std::io::Result::Ok(())
+        };
+        // Whether it left in time or not, there is nothing more to tell it.
+        let _ = timeout(config.farewell_time(), left).await;
+    }
+}
+
+impl Over {
+    fn word(&self) -> &'static str {
+        match self {
+            Over::Ending(reason) => reason.as_str(),
+            Over::Farewell(Farewell::ServerShutdown) => "server_shutdown",
+            Over::Farewell(Farewell::ServiceRestart) => "service_restart",
+            Over::ClientClosed(_) => "client_closed",
+            Over::BrowserClosed => "browser_closed",
+            Over::ClientLeft => "client_left",
+            Over::BrowserLeft => "browser_left",
+            Over::ClientBroke(_) => "client_broke_protocol",
+            Over::BrowserBroke => "browser_broke_protocol",
+            Over::ClientSilent => "client_silent",
+            Over::BrowserSilent => "browser_silent",
+        }
+    }
+}
