@@ -14,9 +14,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use vitrine_browser::{Browser, Build, Ending, Exit, Host, Launch, Trust};
-use vitrine_capsule::{
-    Capsule, CapsuleError, Limits, Native, Network, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Spec,
-};
+use vitrine_capsule::{Capsule, CapsuleError, Limits, Native, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Spec};
 use vitrine_egress::{Egress, Mode, Outside, Policy, Sockets, Upstream};
 use vitrine_model::wire::EgressBytes;
 use vitrine_model::{EndReason, SchedulingReason, Weight, browser::limit_mb};
@@ -153,7 +151,7 @@ impl Maker {
     async fn take_up(&self, id: &str, upstream: Upstream) -> Result<BrowserCapsule, StartError> {
         let failed = |error: CapsuleError| StartError::failed("adopt a capsule", error);
         let capsule = Arc::new(self.driver.adopt(id).await.map_err(failed)?);
-        let egress = self.egress(capsule.network(), Policy::default(), upstream).await?;
+        let egress = self.egress(&capsule, Policy::default(), upstream).await?;
         let host = Arc::new(CapsuleHost::new(capsule.clone(), Vec::new()));
         let running = host.running().await.map_err(|error| StartError::failed("find the capsule's browser", error))?;
         let browser = Browser::attach(host.clone(), running, ADOPT_LIMIT)
@@ -168,7 +166,7 @@ impl Maker {
         environment: Vec<(String, String)>,
         database: Option<&Path>,
     ) -> Result<BrowserCapsule, StartError> {
-        let egress = self.egress(capsule.network(), closed(), Upstream::Closed).await?;
+        let egress = self.egress(&capsule, closed(), Upstream::Closed).await?;
         let host = Arc::new(CapsuleHost::new(capsule.clone(), environment));
         trust::furnish(&capsule, database)?;
         let browser = Browser::launch(host.clone(), &launch())
@@ -177,13 +175,15 @@ impl Maker {
         Ok(BrowserCapsule { capsule, host, browser, egress, maker: self.clone() })
     }
 
-    async fn egress(&self, network: &Network, policy: Policy, upstream: Upstream) -> Result<Egress, StartError> {
+    async fn egress(&self, capsule: &Capsule, policy: Policy, upstream: Upstream) -> Result<Egress, StartError> {
         let failed = |error: CapsuleError| StartError::failed("open the capsule's egress", error);
         let sockets = Sockets {
-            tcp: network.tcp_listener(REDIRECT_TCP_PORT).await.map_err(failed)?,
-            dns: network.udp_socket(REDIRECT_DNS_PORT).await.map_err(failed)?,
+            tcp: capsule.network().tcp_listener(REDIRECT_TCP_PORT).await.map_err(failed)?,
+            dns: capsule.network().udp_socket(REDIRECT_DNS_PORT).await.map_err(failed)?,
         };
-        Egress::start(self.outside.clone(), sockets, policy, upstream)
+        // Beside the session's folder, out of the capsule's reach; the browser remembers addresses longer than a node may live.
+        let names = capsule.directory().with_file_name("names");
+        Egress::start_remembering(self.outside.clone(), sockets, policy, upstream, &names)
             .map_err(|error| StartError::failed("start the capsule's egress", error))
     }
 
