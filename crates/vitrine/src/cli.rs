@@ -1,10 +1,10 @@
 //! What can be typed: commands, flags and their help texts.
 
-use crate::config::ProxyUrl;
 use crate::config::setting::Flags;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
+use vitrine_server::upstream::{NotAProxy, ProxyUrl};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -140,10 +140,15 @@ pub enum Keys {
         /// When it stops working, for example 30d or 12h from now [default: never]
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         expires: Option<Duration>,
+        #[command(flatten)]
+        whose: Whose,
     },
     /// List keys; secrets are never shown again
     #[command(visible_alias = "ls")]
-    List,
+    List {
+        #[command(flatten)]
+        whose: Whose,
+    },
     /// Give a key a new secret; the old one works on for the grace time
     Rotate {
         /// The key's id, as listed
@@ -156,7 +161,17 @@ pub enum Keys {
     Revoke {
         /// The key's id, as listed
         id: String,
+        #[command(flatten)]
+        whose: Whose,
     },
+}
+
+/// Whose keys.
+#[derive(Debug, Clone, Args)]
+pub struct Whose {
+    /// Act for this organization, with the operator's key [default: the API key's own organization]
+    #[arg(long, value_name = "ID")]
+    pub organization: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -211,7 +226,7 @@ pub struct Create {
     #[arg(long)]
     pub egress_profile: Option<EgressProfile>,
     /// A proxy of your own: http, https or socks5://[USER:PASSWORD@]HOST:PORT
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = proxy)]
     pub proxy: Option<ProxyUrl>,
     /// End it after this time, for example 10m; a bare number is milliseconds [default: the plan's longest]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -267,6 +282,10 @@ pub enum Configuration {
     Check(Settings),
     /// Print every setting, its value and where that came from
     Show(Settings),
+}
+
+fn proxy(text: &str) -> Result<ProxyUrl, NotAProxy> {
+    ProxyUrl::try_from(text.to_owned())
 }
 
 /// `500ms`, `30s`, `5m`, `2h`, `30d`, or milliseconds without a unit.

@@ -24,7 +24,7 @@ pub enum ClientError {
     #[error("{}", refusal_text(*.status, code, message, advice))]
     Refused { status: StatusCode, code: String, message: String, advice: &'static str },
     #[error(
-        "no API key: give --api-key or VITRINE_API_KEY, or name the folder of a server on this machine by --data-dir"
+        "no key: give --api-key (--operator-key for other organizations), or name the folder of a server on this machine by --data-dir"
     )]
     NoKey,
     #[error("the server at {url} answered with something else than the API: {what}")]
@@ -44,16 +44,34 @@ pub struct Client {
 }
 
 impl Client {
-    /// By flags and variables; else the server that the configuration describes on this machine, with its own key.
+    /// With an API key: by flag or variable, else that of the server on this machine which the configuration describes.
     pub fn new(global: &Global, loaded: &Loaded) -> anyhow::Result<Self> {
+        Self::with_key(global, loaded, global.api_key.as_deref(), "api-key")
+    }
+
+    /// With the operator's key, found in the same way.
+    pub fn operator(global: &Global, loaded: &Loaded) -> anyhow::Result<Self> {
+        Self::with_key(global, loaded, global.operator_key.as_deref(), "operator-key")
+    }
+
+    fn with_key(global: &Global, loaded: &Loaded, given: Option<&str>, file: &str) -> anyhow::Result<Self> {
         let url = global.url.clone().unwrap_or_else(|| local_url(&loaded.config));
         let url = url.trim_end_matches('/').to_owned();
-        let key = match &global.api_key {
+        let key = match given {
             Some(key) => Some(key.trim().to_owned()),
             // A key of this machine's server is not for another machine's.
-            None if is_loopback(&url) => read_key(&loaded.config.data_dir.join("api-key"))?,
+            None if is_loopback(&url) => read_key(&loaded.config.data_dir.join(file))?,
             None => None,
         };
+        Self::with(url, key)
+    }
+
+    /// To this server with this key.
+    pub fn direct(url: &str, key: &str) -> anyhow::Result<Self> {
+        Self::with(url.to_owned(), Some(key.to_owned()))
+    }
+
+    fn with(url: String, key: Option<String>) -> anyhow::Result<Self> {
         // Fails only when a provider was installed before, and then there is one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()

@@ -4,8 +4,11 @@ mod cli;
 mod client;
 mod command;
 mod config;
+mod doctor;
+mod logging;
 mod output;
 mod progress;
+mod serve;
 
 use clap::Parser as _;
 use cli::{Cli, Command, Configuration, Image};
@@ -40,14 +43,18 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let loaded = loaded.map_err(|error| WrongConfiguration(format!("{error:#}")))?;
     match command {
         Command::Config(command) => return Ok(command::config::run(&command, &loaded, global.json)),
-        Command::Image(command) => command::image::run(command, &loaded.config, global.json)?,
+        Command::Image(command) => {
+            logging::start(&loaded.config.log)?;
+            command::image::run(command, &loaded.config, global.json)?;
+        }
         Command::Keys(command) => {
-            wait(async { command::keys::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
+            wait(command::keys::run(&global, &loaded, command))?;
         }
         Command::Browser(command) => {
             wait(async { command::browser::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
         }
-        Command::Serve(_) | Command::Doctor(_) => {}
+        Command::Serve(_) => serve::run(&loaded)?,
+        Command::Doctor(_) => return wait(doctor::run(&loaded, global.json)),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,19 @@
 //! How far an image build is: a bar on a terminal, a log line a step otherwise.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal as _;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use vitrine_capsule::image::{self, Step};
 
 /// Without a terminal, a step that takes long says so again after this time.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
+
+/// All bars of the process: the log steps aside for them.
+pub fn bars() -> &'static MultiProgress {
+    static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+    &BARS
+}
 
 /// The progress of one build.
 pub struct Progress {
@@ -19,9 +26,9 @@ pub struct Progress {
 impl Progress {
     pub fn new(image: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{prefix} [{elapsed}] {bar:30} {pos}/{len} {wide_msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            let style = ProgressStyle::with_template("{prefix} {elapsed} [{bar:30}] {wide_msg}");
+            let bar = bars().add(ProgressBar::no_length());
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
             bar.set_prefix(format!("image {image}"));
             bar
         });
@@ -32,7 +39,7 @@ impl Progress {
     pub fn report(&mut self, progress: &image::Progress<'_>) {
         let step = words(progress.step);
         if let Some(bar) = &self.bar {
-            bar.set_length(progress.total);
+            bar.set_length(progress.total.max(1));
             bar.set_position(progress.done);
             bar.set_message(format!("{step} {}", progress.item));
         } else if self.said.is_none_or(|(said, at)| said != progress.step || at.elapsed() >= SAY_AGAIN) {

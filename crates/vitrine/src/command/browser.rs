@@ -99,6 +99,15 @@ async fn ready(client: &Client, id: &str) -> anyhow::Result<Value> {
     bail!("the session is still not ready after {} s; `vitrine doctor` says what is missing", READY_LIMIT.as_secs())
 }
 
+/// A session that is created, waited for and ended.
+pub async fn try_one(client: &Client) -> anyhow::Result<()> {
+    let session = client.post(PATH, &json!({})).await?;
+    let id = output::cell(&session, "id");
+    let became_ready = ready(client, &id).await;
+    client.delete(PATH, &[("id", &id)]).await?;
+    became_ready.map(drop)
+}
+
 fn why(session: &Value) -> String {
     let message = session["error"]["message"].as_str().unwrap_or_default();
     let reason = session["error"]["reason"].as_str().or_else(|| session["endReason"].as_str()).unwrap_or("unknown");

@@ -1,35 +1,51 @@
 //! `vitrine keys …`
 
-use crate::cli::Keys;
+use crate::cli::{Global, Keys, Whose};
 use crate::client::Client;
+use crate::config::Loaded;
 use crate::output;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const PATH: &str = "/v1/api-keys";
+const OWN: &str = "/v1/api-keys";
+const ANY: &str = "/admin/v1/api-keys";
 
-pub async fn run(client: &Client, command: Keys, as_json: bool) -> anyhow::Result<()> {
+pub async fn run(global: &Global, loaded: &Loaded, command: Keys) -> anyhow::Result<()> {
+    let as_json = global.json;
+    let with = |whose: &Whose| match whose.organization {
+        None => Client::new(global, loaded).map(|client| (client, OWN)),
+        Some(_) => Client::operator(global, loaded).map(|client| (client, ANY)),
+    };
     let answer = match command {
-        Keys::Create { name, permissions, expires } => {
+        Keys::Create { name, permissions, expires, whose } => {
             let mut body = json!({ "name": name });
+            if let Some(organization) = &whose.organization {
+                body["organization"] = json!(organization);
+            }
             if !permissions.is_empty() {
                 body["permissions"] = json!(permissions);
             }
             if let Some(after) = expires {
                 body["expiresAt"] = json!(now_ms().saturating_add(milliseconds(after)));
             }
-            client.post(PATH, &body).await?
+            let (client, path) = with(&whose)?;
+            client.post(path, &body).await?
         }
-        Keys::List => return list(client, as_json).await,
+        Keys::List { whose } => {
+            let (client, path) = with(&whose)?;
+            return list(&client.get(path, &of(&whose)).await?, as_json);
+        }
         Keys::Rotate { id, grace } => {
             let mut body = json!({ "id": id });
             if let Some(grace) = grace {
                 body["graceMs"] = json!(milliseconds(grace));
             }
-            client.post(&format!("{PATH}/rotate"), &body).await?
+            Client::new(global, loaded)?.post(&format!("{OWN}/rotate"), &body).await?
         }
-        Keys::Revoke { id } => {
-            let answer = client.delete(PATH, &[("id", &id)]).await?;
+        Keys::Revoke { id, whose } => {
+            let (client, path) = with(&whose)?;
+            let query: Vec<_> = of(&whose).into_iter().chain([("id", id.as_str())]).collect();
+            let answer = client.delete(path, &query).await?;
             if as_json {
                 output::json(&answer);
             } else {
@@ -47,10 +63,13 @@ pub async fn run(client: &Client, command: Keys, as_json: bool) -> anyhow::Resul
     Ok(())
 }
 
-async fn list(client: &Client, as_json: bool) -> anyhow::Result<()> {
-    let answer = client.get(PATH, &[]).await?;
+fn of(whose: &Whose) -> Vec<(&str, &str)> {
+    whose.organization.iter().map(|organization| ("organization", organization.as_str())).collect()
+}
+
+fn list(answer: &Value, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        output::json(&answer);
+        output::json(answer);
         return Ok(());
     }
     let keys = answer["data"].as_array().map(Vec::as_slice).unwrap_or_default();

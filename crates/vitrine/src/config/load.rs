@@ -292,7 +292,7 @@ mod tests {
     fn secrets_are_not_shown() {
         let environment = [
             ("VITRINE_STORE_URL", "postgres://u:hunter2@h/d"),
-            ("VITRINE_EGRESS_PROFILES_DEDICATED_DC", "http://u:hunter2@proxy.test:80"),
+            ("VITRINE_EGRESS_PROFILES_STATIC_RESIDENTIAL", "http://u:hunter2@proxy.test:80"),
             ("VITRINE_PORT", "tcp://10.0.0.1:80"),
         ];
         let loaded = load(&sources(&file(""), &environment, &[])).unwrap();

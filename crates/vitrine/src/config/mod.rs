@@ -10,12 +10,13 @@ pub mod setting;
 mod value;
 
 pub use load::Loaded;
-pub use value::{ProxyUrl, RateLimits};
+pub use value::{HeldProxy, RateLimits};
 
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use vitrine_model::{Plans, Secret};
+use vitrine_server::upstream::ProxyUrl;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -111,15 +112,14 @@ pub struct Egress {
     #[serde(deserialize_with = "value::hosts")]
     pub hosts: String,
     pub profiles: Profiles,
-    /// Asked instead of the machine's own.
-    pub name_servers: Vec<IpAddr>,
 }
 
 /// Upstream proxies of each egress profile; an empty list is an unconfigured profile.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Profiles {
-    pub dedicated_dc: Vec<ProxyUrl>,
+    /// Each with the organization that holds it.
+    pub dedicated_dc: Vec<HeldProxy>,
     pub rotating_residential: Vec<ProxyUrl>,
     pub static_residential: Vec<ProxyUrl>,
 }
@@ -183,7 +183,7 @@ impl Default for Config {
                 idle_timeout_ms: MINUTE_MS,
             },
             pool: Pool { browsers: 4, memory_min_mb: 1024 },
-            egress: Egress { hosts: String::new(), profiles: Profiles::default(), name_servers: Vec::new() },
+            egress: Egress { hosts: String::new(), profiles: Profiles::default() },
             capsule: Capsule { ca_bundle: None },
             image: Image { name: "standard".to_owned(), build: true, apt_sources: Vec::new() },
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
@@ -201,7 +201,7 @@ impl Default for Server {
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX),
             trust_proxy: false,
             cors_origins: Vec::new(),
-            connections_max: 10_000,
+            connections_max: 8_192,
             body_max_bytes: 1024 * 1024,
             header_timeout_ms: 10_000,
             queue_deadline_ms: MINUTE_MS,

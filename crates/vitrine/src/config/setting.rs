@@ -98,15 +98,9 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
         Always,
         "Names that go to an address of your choice, for example site.test=127.0.0.1,b.test=10.1.2.3",
     ),
-    (
-        "egress.profiles.dedicated-dc",
-        List,
-        Long,
-        "Proxies of egress profile dedicated-dc; one is held by one organization",
-    ),
+    ("egress.profiles.dedicated-dc", List, Long, "Proxies of egress profile dedicated-dc, each as ORGANIZATION=PROXY"),
     ("egress.profiles.rotating-residential", List, Long, "Proxies of egress profile rotating-residential"),
     ("egress.profiles.static-residential", List, Long, "Proxies of egress profile static-residential"),
-    ("egress.name_servers", List, Long, "Addresses of the name servers to ask instead of the machine's own"),
     (
         "capsule.ca_bundle",
         Text,

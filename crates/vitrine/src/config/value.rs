@@ -1,4 +1,4 @@
-//! Settings that are more than a number or a word: rate limits, proxy addresses, host names with addresses.
+//! Settings that are more than a number or a word: rate limits, proxies with holders, host names with addresses.
 //!
 //! Each has one text form, for flags and the environment, and takes the table that reads well in a file too.
 
@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use vitrine_model::OrganizationId;
 use vitrine_model::rate::RateLimit;
-use vitrine_model::{Proxy, ProxyProtocol, Secret};
+use vitrine_server::upstream::ProxyUrl;
 
 /// Rate limits by class; `*` stands for every class that is not named.
 ///
@@ -81,68 +82,34 @@ impl<'de> Deserialize<'de> for RateLimits {
     }
 }
 
-/// `PROTOCOL://[USER:PASSWORD@]HOST:PORT`. Neither `Debug` nor `Display` nor serialisation shows the credentials.
+/// A proxy that one organization holds: `ORGANIZATION=PROXY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProxyUrl(pub Proxy);
+pub struct HeldProxy {
+    pub organization: OrganizationId,
+    pub proxy: ProxyUrl,
+}
 
-impl FromStr for ProxyUrl {
+impl FromStr for HeldProxy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // The text itself may hold a password, so it is not repeated.
-        const EXPECTED: &str = "not a proxy address: expected http, https or socks5://[USER:PASSWORD@]HOST:PORT";
-        let (protocol, rest) = text.split_once("://").ok_or(EXPECTED)?;
-        let protocol = ProxyProtocol::parse(protocol).ok_or(EXPECTED)?;
-        let (credentials, address) = match rest.trim_end_matches('/').rsplit_once('@') {
-            Some((credentials, address)) => (Some(credentials), address),
-            None => (None, rest.trim_end_matches('/')),
-        };
-        let (host, port) = address.rsplit_once(':').ok_or(EXPECTED)?;
-        let port = port.parse().ok().filter(|port| *port > 0).ok_or(EXPECTED)?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if host.is_empty() {
-            return Err(EXPECTED.to_owned());
-        }
-        let secret = |text: &str| percent_decoded(text).map(Secret::new);
-        let (username, password) = match credentials.map(|text| text.split_once(':').unwrap_or((text, ""))) {
-            None => (None, None),
-            Some((username, password)) => {
-                (Some(secret(username)?), (!password.is_empty()).then(|| secret(password)).transpose()?)
-            }
-        };
-        Ok(Self(Proxy { protocol, host, port, username, password }))
+        let (organization, proxy) =
+            text.split_once('=').ok_or("expected ORGANIZATION=PROXY, the organization by its id")?;
+        let organization =
+            OrganizationId::parse(organization.trim()).map_err(|error| format!("organization: {error}"))?;
+        let proxy = ProxyUrl::try_from(proxy.trim().to_owned()).map_err(|error| format!("proxy: {error}"))?;
+        Ok(Self { organization, proxy })
     }
 }
 
-/// A password may hold `@` or `:`, which a URL writes as `%40` and `%3A`.
-fn percent_decoded(text: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut parts = text.split('%');
-    bytes.extend(parts.next().unwrap_or_default().bytes());
-    for part in parts {
-        let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(byte.ok_or("the proxy's credentials hold a % that is not followed by two hexadecimal digits")?);
-        bytes.extend(part.bytes().skip(2));
-    }
-    String::from_utf8(bytes).map_err(|_| "the proxy's credentials are not UTF-8".to_owned())
-}
-
-impl fmt::Display for ProxyUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Proxy { protocol, host, port, username, .. } = &self.0;
-        let credentials = if username.is_some() { "***@" } else { "" };
-        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        write!(f, "{}://{credentials}{host}:{port}", protocol.as_str())
-    }
-}
-
-impl Serialize for ProxyUrl {
+impl Serialize for HeldProxy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        // The proxy's text has no credentials in it.
+        serializer.collect_str(&format_args!("{}={}", self.organization, String::from(self.proxy.clone())))
     }
 }
 
-impl<'de> Deserialize<'de> for ProxyUrl {
+impl<'de> Deserialize<'de> for HeldProxy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
@@ -198,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_address_keeps_its_credentials_to_itself() {
-        let proxy: ProxyUrl = "socks5://me:p%40ss%3A@proxy.test:1080".parse().unwrap();
-        assert_eq!(proxy.0.password.as_ref().map(Secret::reveal), Some("p@ss:"));
-        assert_eq!(proxy.to_string(), "socks5://***@proxy.test:1080");
-        assert!(!format!("{proxy:?}").contains("p@ss"));
-        assert_eq!("http://[2001:db8::1]:80".parse::<ProxyUrl>().unwrap().0.host, "2001:db8::1");
-        for wrong in ["proxy.test:1080", "ftp://a:1", "http://a", "http://:80", "http://a:0", "http://u:%zz@a:1"] {
-            assert!(wrong.parse::<ProxyUrl>().is_err(), "{wrong}");
+    fn a_held_proxy_names_its_organization_and_keeps_its_credentials_to_itself() {
+        let id = "m".repeat(32);
+        let held: HeldProxy = format!("{id}=socks5://me:p%40ss@proxy.test:1080").parse().unwrap();
+        assert_eq!(held.organization.as_str(), id);
+        assert_eq!(serde_json::to_value(&held).unwrap(), format!("{id}=socks5://***@proxy.test:1080"));
+        assert!(!format!("{held:?}").contains("p@ss"));
+        for wrong in ["socks5://proxy.test:1080", "x=socks5://a:1", &format!("{id}=a:1")] {
+            assert!(wrong.parse::<HeldProxy>().is_err(), "{wrong}");
         }
     }
 

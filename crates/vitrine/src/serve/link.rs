@@ -1,0 +1,66 @@
+//! The two directions between server and node in one process: the same requests and answers as over a network, in memory.
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt as _, Full};
+use std::sync::{Arc, OnceLock};
+use tower::ServiceExt as _;
+use vitrine_model::MachineId;
+use vitrine_model::wire::{Dial, DialError};
+use vitrine_node::{DataPlane, Transport, TransportError};
+use vitrine_server::InProcess;
+use vitrine_server::gateway::{Connected, NodeDial};
+
+/// From the node to the server.
+pub struct ToServer {
+    router: axum::Router,
+}
+
+impl ToServer {
+    pub fn new(router: axum::Router) -> Self {
+        Self { router }
+    }
+}
+
+impl Transport for ToServer {
+    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+        let router = self.router.clone();
+        async move {
+            let mut request = request.map(|body| axum::body::Body::new(Full::new(body)));
+            request.extensions_mut().insert(InProcess);
+            let (head, body) = router.oneshot(request).await.unwrap_or_else(|never| match never {}).into_parts();
+            let body = body.collect().await.map_err(|error| TransportError(error.to_string()))?;
+            Ok(http::Response::from_parts(head, body.to_bytes()))
+        }
+        .boxed()
+    }
+}
+
+/// From the gateway to the node, which is started after the server that it registers with.
+#[derive(Clone, Default)]
+pub struct ToNode {
+    node: Arc<OnceLock<(MachineId, DataPlane)>>,
+}
+
+impl ToNode {
+    /// The node runs; only its first start counts.
+    pub fn connect(&self, machine: MachineId, node: DataPlane) {
+        let _ = self.node.set((machine, node));
+    }
+}
+
+impl NodeDial for ToNode {
+    fn dial<'a>(&'a self, machine: &'a MachineId, dial: Dial) -> BoxFuture<'a, Result<Connected, DialError>> {
+        async move {
+            let (ours, node) =
+                self.node.get().ok_or_else(|| DialError::Unreachable("the machine is starting".to_owned()))?;
+            if ours != machine {
+                return Err(DialError::Gone);
+            }
+            let dialed = node.dial(&dial).await?;
+            Ok(Connected { stream: Box::new(dialed.stream), browser_path: dialed.browser_path, ending: dialed.ending })
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,193 @@
+//! Server and node in one process: made from the configuration, connected in memory, started and stopped in order.
+
+use super::data_dir::DataDir;
+use super::link::{ToNode, ToServer};
+use super::{first_start, image};
+use crate::config::Config;
+use anyhow::{Context as _, anyhow};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vitrine_model::{EndReason, Entropy, MachineId};
+use vitrine_node::{Node, NodeConfig, PoolConfig};
+use vitrine_server::config::ReserveMb;
+use vitrine_server::upstream::{EgressProfiles, HeldProxy};
+use vitrine_server::{Clock as _, Server, ServerConfig, SystemClock};
+use vitrine_store::{Location, Store, StoreOptions};
+
+/// The machine of a server that has only its own.
+const PROVIDER: &str = "local";
+/// Of the machine's memory, what sessions may be promised: the rest is for the system, the server and the warm pool.
+const RESERVE_PERCENT: u64 = 75;
+
+/// A server and its node at work.
+pub struct Running {
+    pub made_keys: Option<first_start::Keys>,
+    server: Server,
+    node: Node,
+    store: Store,
+    /// Stops the listener and the reconcilers, last.
+    shutdown: CancellationToken,
+    /// Stops an image build, first.
+    image_stop: CancellationToken,
+    tasks: TaskTracker,
+    listener: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    /// Starts everything; the API answers from before the machine is ready.
+    pub async fn start(config: &Config, data: &DataDir, listener: TcpListener) -> anyhow::Result<Self> {
+        let entropy: Arc<dyn Entropy> = Arc::new(system_entropy);
+        let machine = data.machine(entropy.as_ref())?;
+        let store = Store::open(location(config, data), StoreOptions::default()).await;
+        let store = store.context("could not open the database")?;
+        let now = SystemClock.now();
+        let (operator_key, made_keys) = first_start::prepare(data, &store, entropy.as_ref(), now).await?;
+        let to_node = ToNode::default();
+        let server_config = ServerConfig { operator_key: Some(operator_key), ..server_config(config) };
+        let server =
+            Server::new(server_config, store.clone(), Arc::new(SystemClock), entropy, Arc::new(to_node.clone()));
+        let server = server.await.map_err(|error| anyhow!("could not {error}"))?;
+
+        let shutdown = CancellationToken::new();
+        let image_stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let (serving, stop) = (server.clone(), shutdown.clone());
+        let listener = tokio::spawn(async move { serving.serve(listener, stop).await });
+        let (reconciling, stop) = (server.clone(), shutdown.clone());
+        tasks.spawn(async move { reconciling.reconcile(stop).await });
+        let (image, providing) = image::provide(config, image_stop.clone());
+        tasks.spawn(providing);
+        let node = Node::start(
+            node_config(config, data, machine.clone(), image),
+            Arc::new(ToServer::new(server.internal_router())),
+        );
+        let node = node.await.map_err(|error| {
+            anyhow!("could not {error}\n  `vitrine doctor` says what this machine lacks and how to get it.")
+        })?;
+        to_node.connect(machine, node.data_plane());
+        Ok(Self { made_keys, server, node, store, shutdown, image_stop, tasks, listener })
+    }
+
+    /// Waits for what should not happen: the listener ends although nobody stopped it.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        match (&mut self.listener).await {
+            Ok(Ok(())) => anyhow!("the server stopped listening"),
+            Ok(Err(error)) => anyhow!("the server cannot listen any more: {error}"),
+            Err(error) => anyhow!("the server's listener failed: {error}"),
+        }
+    }
+
+    /// Takes no new sessions, lets those that are in use finish for `grace` or until `hurry`, ends the rest, and returns
+    /// when nothing of them is left.
+    pub async fn stop(mut self, grace: Duration, hurry: impl Future<Output = ()>) {
+        self.image_stop.cancel();
+        self.server.drain();
+        tokio::select! {
+            () = self.node.drain(grace) => {}
+            () = hurry => {
+                tracing::info!("ending the sessions at once");
+                self.node.drain(Duration::ZERO).await;
+            }
+        }
+        // What was queued and never placed ends too: nobody here will start it.
+        if let Err(error) = self.server.end_all(None, EndReason::ServerShutdown).await {
+            tracing::warn!(?error, "could not end what was queued");
+        }
+        self.node.stop().await;
+        self.shutdown.cancel();
+        if !self.listener.is_finished() {
+            let _ = (&mut self.listener).await;
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.store.close().await;
+    }
+}
+
+/// The operating system's randomness. Without it nothing may go on: keys would be guessable.
+#[allow(clippy::expect_used)]
+fn system_entropy(buffer: &mut [u8]) {
+    getrandom::fill(buffer).expect("the operating system gives random bytes");
+}
+
+fn location(config: &Config, data: &DataDir) -> Location {
+    match &config.store.url {
+        Some(url) => Location::Postgres(url.reveal().to_owned()),
+        None => Location::Sqlite(data.database()),
+    }
+}
+
+fn server_config(config: &Config) -> ServerConfig {
+    let hosts = config.egress.hosts.split(',').filter_map(|entry| entry.split_once('='));
+    let profiles = &config.egress.profiles;
+    ServerConfig {
+        public_url: config.public_url.clone(),
+        trust_proxy: config.server.trust_proxy,
+        cors_origins: config.server.cors_origins.clone(),
+        plans: config.plans.clone(),
+        rate_limits: config.rate_limits.0.clone(),
+        egress_hosts: hosts.map(|(name, _)| name.trim().to_owned()).collect(),
+        egress_profiles: EgressProfiles {
+            dedicated_dc: profiles.dedicated_dc.iter().map(held).collect(),
+            rotating_residential: profiles.rotating_residential.clone(),
+            static_residential: profiles.static_residential.clone(),
+        },
+        reserve_mb: ReserveMb {
+            light: config.browser.reserve_light_mb,
+            medium: config.browser.reserve_medium_mb,
+            heavy: config.browser.reserve_heavy_mb,
+        },
+        browser_base_mb: config.browser.base_mb,
+        idle_timeout_default_ms: config.browser.idle_timeout_ms,
+        queue_deadline_ms: config.server.queue_deadline_ms,
+        lease_ms: config.server.lease_ms,
+        beat_ms: config.server.beat_ms,
+        body_bytes_max: config.server.body_max_bytes,
+        head_timeout_ms: config.server.header_timeout_ms,
+        connections_max: config.server.connections_max,
+        ..ServerConfig::default()
+    }
+}
+
+fn held(held: &crate::config::HeldProxy) -> HeldProxy {
+    HeldProxy { organization: held.organization.clone(), proxy: held.proxy.clone() }
+}
+
+fn node_config(
+    config: &Config,
+    data: &DataDir,
+    machine: MachineId,
+    image: tokio::sync::watch::Receiver<vitrine_node::Image>,
+) -> NodeConfig {
+    let pool = PoolConfig {
+        size: usize::try_from(config.pool.browsers).unwrap_or(usize::MAX),
+        memory_min_mb: config.pool.memory_min_mb,
+        ..PoolConfig::default()
+    };
+    NodeConfig {
+        data_dir: data.path().to_owned(),
+        machine,
+        region_code: config.machine.region.clone(),
+        region_global: config.machine.region_global.clone(),
+        provider: PROVIDER.to_owned(),
+        reserve_total_mb: config.machine.reserve_total_mb.unwrap_or_else(reserve_mb),
+        slots_total: config.machine.slots,
+        image,
+        pool,
+        // Checked before: what does not parse is no configuration that starts.
+        egress_hosts: config.egress.hosts.parse().unwrap_or_default(),
+        ca_bundle: config.ca_bundle(),
+        browser_base_mb: config.browser.base_mb,
+    }
+}
+
+/// Most of the machine's memory, in MiB.
+fn reserve_mb() -> u32 {
+    let info = rustix::system::sysinfo();
+    let total_mb = u64::from(info.mem_unit).saturating_mul(info.totalram) / (1024 * 1024);
+    u32::try_from(total_mb * RESERVE_PERCENT / 100).unwrap_or(u32::MAX)
+}
