@@ -2,7 +2,7 @@
 //!
 //! What is not on the list fails with `ENOSYS`, so that programs and libraries fall back as they do on an older kernel
 //! (`clone3`, whose flags lie in memory that a filter cannot read, is not on it). What is forbidden on purpose fails
-//! with `EPERM`. The second filter is installed later and therefore wins where both refuse.
+//! with `EPERM`, and a kind of socket that programs can do without with `EAFNOSUPPORT`.
 
 mod calls;
 
@@ -18,7 +18,7 @@ use crate::CapsuleError;
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 type Compiled<T> = Result<T, seccompiler::BackendError>;
 
-/// Both filters in the order of installation, packed for the plan.
+/// The filters in the order of installation, packed for the plan.
 pub(crate) fn compile(profile: Profile) -> Result<Vec<Vec<u64>>, CapsuleError> {
     let unsupported = |error: seccompiler::BackendError| CapsuleError::Unsupported(error.to_string());
     let filters = filters(profile).map_err(unsupported)?;
@@ -26,35 +26,50 @@ pub(crate) fn compile(profile: Profile) -> Result<Vec<Vec<u64>>, CapsuleError> {
     Ok(filters.iter().map(pack).collect())
 }
 
-fn filters(profile: Profile) -> Compiled<[BpfProgram; 2]> {
+fn filters(profile: Profile) -> Compiled<[BpfProgram; 3]> {
     let architecture = std::env::consts::ARCH.try_into()?;
-    let forbidden = forbidden(profile)?;
-    let known = calls::allowed().chain(forbidden.keys().copied());
+    let (forbidden, unknown) = (forbidden(profile)?, unknown_sockets()?);
+    let known = calls::allowed().chain(forbidden.keys().copied()).chain(unknown.keys().copied());
     let allow = SeccompFilter::new(
         known.map(|call| (call, Vec::new())).collect(),
         SeccompAction::Errno(libc::ENOSYS as u32),
         SeccompAction::Allow,
         architecture,
     )?;
-    let refuse =
-        SeccompFilter::new(forbidden, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32), architecture)?;
-    Ok([allow.try_into()?, refuse.try_into()?])
+    let refuse = |rules: Rules, error: i32| {
+        SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(error as u32), architecture)
+    };
+    let (forbidden, unknown) = (refuse(forbidden, libc::EPERM)?, refuse(unknown, libc::EAFNOSUPPORT)?);
+    Ok([allow.try_into()?, forbidden.try_into()?, unknown.try_into()?])
 }
 
 fn forbidden(profile: Profile) -> Compiled<Rules> {
     let mut rules: Rules = calls::FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
     if profile == Profile::Browser {
-        calls::FORBIDDEN_TO_BROWSERS.iter().for_each(|call| drop(rules.insert(*call, Vec::new())));
+        rules.extend(calls::FORBIDDEN_TO_BROWSERS.iter().map(|call| (*call, Vec::new())));
     }
     let namespaces = namespaces(profile);
     rules.insert(libc::SYS_clone, any_bit(0, &namespaces)?);
     rules.insert(libc::SYS_unshare, any_bit(0, &namespaces)?);
     // Faked terminal input reaches the host's terminal when one is shared.
     rules.insert(libc::SYS_ioctl, any_value(1, &[libc::TIOCSTI as u64, TIOCLINUX])?);
-    rules.insert(libc::SYS_socket, vec![unknown_families()?, netlink_beyond_routes()?]);
-    rules.insert(libc::SYS_socketpair, vec![none_of(0, &[libc::AF_UNIX as u64])?]);
+    // Root of the capsule could otherwise starve process 1 of descriptors.
+    rules.insert(libc::SYS_prlimit64, any_value(0, &[1])?);
     rules.insert(libc::SYS_personality, vec![none_of(0, &PERSONALITIES)?]);
     Ok(rules)
+}
+
+/// Sockets that nobody needs, as if the kernel did not know them: programs then do without (`useradd` without audit).
+fn unknown_sockets() -> Compiled<Rules> {
+    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK].map(|family| family as u64);
+    let netlink_beyond_routes = SeccompRule::new(vec![
+        condition(0, SeccompCmpOp::Eq, libc::AF_NETLINK as u64)?,
+        condition(2, SeccompCmpOp::Ne, libc::NETLINK_ROUTE as u64)?,
+    ])?;
+    Ok(Rules::from([
+        (libc::SYS_socket, vec![none_of(0, &families)?, netlink_beyond_routes]),
+        (libc::SYS_socketpair, vec![none_of(0, &[libc::AF_UNIX as u64])?]),
+    ]))
 }
 
 /// Namespaces that programs may not make. Chromium's sandbox makes user, process and network namespaces.
@@ -71,18 +86,6 @@ fn namespaces(profile: Profile) -> Vec<u64> {
 const TIOCLINUX: u64 = 0x541c;
 /// Linux, 32 bits wide, without address randomisation, both, and the question.
 const PERSONALITIES: [u64; 5] = [0, 0x0008, 0x0004_0000, 0x0004_0008, 0xffff_ffff];
-const NETLINK_ROUTE: u64 = 0;
-
-fn unknown_families() -> Compiled<SeccompRule> {
-    none_of(0, &[libc::AF_UNIX as u64, libc::AF_INET as u64, libc::AF_INET6 as u64, libc::AF_NETLINK as u64])
-}
-
-fn netlink_beyond_routes() -> Compiled<SeccompRule> {
-    SeccompRule::new(vec![
-        condition(0, SeccompCmpOp::Eq, libc::AF_NETLINK as u64)?,
-        condition(2, SeccompCmpOp::Ne, NETLINK_ROUTE)?,
-    ])
-}
 
 fn any_bit(argument: u8, bits: &[u64]) -> Compiled<Vec<SeccompRule>> {
     let rule = |bit: &u64| SeccompRule::new(vec![condition(argument, SeccompCmpOp::MaskedEq(*bit), *bit)?]);

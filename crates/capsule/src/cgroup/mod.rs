@@ -183,9 +183,14 @@ impl Group {
             // Kernels before 5.14 have no such file; the loop below does the same, slower.
             let _ = fs::write(unified.join(&self.name).join("cgroup.kill"), "1");
         }
-        let ours = processes.into_iter().filter(|(pid, _)| members.contains(pid)).map(|(_, process)| process);
-        // One that has ended meanwhile needs no signal.
-        ours.inspect(|process| drop(rustix::process::pidfd_send_signal(process, Signal::KILL))).collect()
+        processes
+            .into_iter()
+            .filter(|(pid, process)| {
+                // One that has ended meanwhile needs no signal.
+                members.contains(pid) && rustix::process::pidfd_send_signal(process, Signal::KILL).is_ok()
+            })
+            .map(|(_, process)| process)
+            .collect()
     }
 
     /// Remove the groups; the error of one does not keep the others.

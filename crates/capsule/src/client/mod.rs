@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -24,6 +25,9 @@ use socket::Socket;
 const CALLS_MAX: usize = 256;
 /// Programs that are followed at once; init runs no more at once, and finished ones are let go of.
 const FOLLOWED_MAX: usize = 4096;
+
+/// Init answers within a millisecond; hostile programs may have stopped it.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How a program ended, once it has.
 pub(crate) type Ending = watch::Receiver<Option<Exit>>;
@@ -112,7 +116,8 @@ impl Client {
         let (reply, answer) = oneshot::channel();
         let outgoing = Outgoing { call, descriptors, reply };
         self.calls.send(outgoing).await.map_err(|_| CapsuleError::Lost)?;
-        let (answer, ending) = answer.await.map_err(|_| CapsuleError::Lost)?;
+        let answer = tokio::time::timeout(ANSWER_DEADLINE, answer).await.map_err(|_| CapsuleError::Lost)?;
+        let (answer, ending) = answer.map_err(|_| CapsuleError::Lost)?;
         Ok((answer.map_err(CapsuleError::Refused)?, ending))
     }
 }
@@ -149,6 +154,8 @@ impl Talk {
         let request = Request { seq: self.sent, call: outgoing.call };
         match self.socket.send(&request, &outgoing.descriptors).await {
             Ok(()) => {
+                // Those who have stopped waiting need no place.
+                self.waiting.retain(|_, reply| !reply.is_closed());
                 self.waiting.insert(self.sent, outgoing.reply);
                 true
             }
