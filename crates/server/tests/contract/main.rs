@@ -1,0 +1,12 @@
+//! The cloud API's contract, over real HTTP on loopback, with a SQLite store and a node that speaks the wire types.
+
+mod admin;
+mod browsers;
+mod document;
+mod keys;
+mod lifecycle;
+mod node;
+mod plans;
+mod support;
+mod transport;
+mod wrong;

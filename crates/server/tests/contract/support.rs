@@ -1,0 +1,246 @@
+//! A server on a free port, its node, and a client that sends exactly what a test says.
+
+use crate::node::FakeNode;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use vitrine_model::rate::RateLimit;
+use vitrine_model::wire::{Dial, DialError};
+use vitrine_model::{ApiKeySecret, Entropy, MachineId, OrganizationId, Plan};
+use vitrine_server::gateway::{Connected, NodeDial};
+use vitrine_server::{Server, ServerConfig, SystemClock};
+use vitrine_store::{Location, Store, StoreOptions};
+
+/// Longest wait for anything in a test.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Everything that is logged at ERROR during a test.
+static ERRORS: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct ErrorLog;
+
+impl std::io::Write for ErrorLog {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        ERRORS.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// No machine can be dialled: what the gateway carries has its own tests.
+struct NoNodes;
+
+impl NodeDial for NoNodes {
+    fn dial<'a>(
+        &'a self,
+        _: &'a MachineId,
+        _: Dial,
+    ) -> futures_util::future::BoxFuture<'a, Result<Connected, DialError>> {
+        Box::pin(async { Err(DialError::Gone) })
+    }
+}
+
+/// The operating system's randomness.
+pub fn entropy() -> Arc<dyn Entropy> {
+    Arc::new(|buffer: &mut [u8]| getrandom::fill(buffer).unwrap())
+}
+
+/// A server that serves, and one organization on plan scale.
+pub struct Harness {
+    pub server: Server,
+    pub store: Store,
+    pub address: SocketAddr,
+    pub organization: OrganizationId,
+    pub key: String,
+    pub operator_key: String,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    _directory: TempDir,
+}
+
+impl Harness {
+    /// The documented settings.
+    pub async fn documented() -> Self {
+        Self::start(ServerConfig::default()).await
+    }
+
+    /// Rate limits raised, so that a test may ask as often as it likes.
+    pub async fn raised() -> Self {
+        Self::start(raised()).await
+    }
+
+    pub async fn start(mut config: ServerConfig) -> Self {
+        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(|| ErrorLog).try_init();
+        let operator_key = ApiKeySecret::operator(entropy().as_ref());
+        config.operator_key = Some(operator_key.hash());
+        let directory = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(directory.path().join("test.db"));
+        let store = Store::open(location, StoreOptions::default()).await.unwrap();
+        let server = Server::new(config, store.clone(), Arc::new(SystemClock), entropy(), Arc::new(NoNodes)).await;
+        let server = server.unwrap();
+        let organization = server.create_organization("ours", Plan::Scale).await.unwrap();
+        let key = server.create_api_key(&organization.id, "first").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let (serving, reconciling) = (server.clone(), server.clone());
+        let (serve_stop, reconcile_stop) = (stop.clone(), stop.clone());
+        tasks.spawn(async move { serving.serve(listener, serve_stop).await.unwrap() });
+        tasks.spawn(async move { reconciling.reconcile(reconcile_stop).await });
+        Self {
+            server,
+            store,
+            address,
+            organization: organization.id,
+            key: key.reveal().to_owned(),
+            operator_key: operator_key.reveal().to_owned(),
+            stop,
+            tasks,
+            _directory: directory,
+        }
+    }
+
+    /// A machine that starts and ends what it is told to.
+    pub async fn node(&mut self, slots: u32) -> FakeNode {
+        let node = FakeNode::register(&self.server, slots).await;
+        let (running, stop) = (node.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = running.run() => {}
+            }
+        });
+        node
+    }
+
+    /// A key of a new organization.
+    pub async fn other_organization(&self, plan: Plan) -> String {
+        let organization = self.server.create_organization("theirs", plan).await.unwrap();
+        self.server.create_api_key(&organization.id, "theirs").await.unwrap().reveal().to_owned()
+    }
+
+    /// A key of ours with these permissions only.
+    pub async fn key_with(&self, permissions: &[&str]) -> String {
+        let body = json!({"name": "narrow", "permissions": permissions});
+        let answer = self.as_us("POST", "/v1/api-keys", Some(body)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.body["key"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn as_us(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
+        self.ask(method, path, Some(&self.key), body).await
+    }
+
+    pub async fn as_operator(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
+        self.ask(method, path, Some(&self.operator_key), body).await
+    }
+
+    pub async fn ask(&self, method: &str, path: &str, key: Option<&str>, body: Option<Value>) -> Reply {
+        let authorization = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let length = body.len();
+        self.send(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{authorization}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}",
+            self.address
+        ))
+        .await
+    }
+
+    /// Sends bytes as they are and reads one answer.
+    pub async fn send(&self, request: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer in time").unwrap();
+        Reply::parse(&answer)
+    }
+
+    /// Creates a session and waits until it is ready.
+    pub async fn ready_session(&self) -> Reply {
+        let created = self.as_us("POST", "/v1/browsers", Some(json!({}))).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        let id = created.body["id"].as_str().unwrap();
+        let session = self.as_us("GET", &format!("/v1/browsers?id={id}&waitMs=20000"), None).await;
+        assert_eq!(session.body["status"], "ready", "{session:?}");
+        session
+    }
+
+    /// Waits until a session has this status.
+    pub async fn until(&self, id: &str, status: &str) -> Reply {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let session = self.as_us("GET", &format!("/v1/browsers?id={id}"), None).await;
+            if session.body["status"] == status {
+                return session;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "never {status}: {session:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Stops everything; fails when something was logged at ERROR, a task is left, or an invariant does not hold.
+    pub async fn finish(mut self) {
+        assert_eq!(self.store.invariants().await.unwrap(), Vec::<String>::new());
+        self.stop.cancel();
+        let joined = tokio::time::timeout(PATIENCE, async { while self.tasks.join_next().await.is_some() {} });
+        joined.await.expect("every task to stop");
+        self.store.close().await;
+        let errors = ERRORS.lock().unwrap();
+        assert!(errors.is_empty(), "logged at ERROR: {}", String::from_utf8_lossy(&errors));
+    }
+}
+
+/// Settings with every rate limit out of the way.
+pub fn raised() -> ServerConfig {
+    let mut config = ServerConfig::default();
+    config.rate_limits.insert("*".into(), RateLimit { per_minute: 1_000_000, burst: 100_000 });
+    config
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Value,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|word| word.parse().ok());
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        Self {
+            status: status.unwrap_or_else(|| panic!("not an answer: {text:?}")),
+            headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect(),
+            body: serde_json::from_str(body).unwrap_or_default(),
+            text: body.to_owned(),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Checks that it is an error in the contract's shape.
+    #[track_caller]
+    pub fn expect(&self, status: u16, code: &str) -> &Self {
+        assert_eq!((self.status, &self.body["code"]), (status, &json!(code)), "{self:?}");
+        assert!(self.body["error"].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
+        assert!(self.header("x-request-id").is_some(), "{self:?}");
+        self
+    }
+}
