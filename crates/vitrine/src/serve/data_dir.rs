@@ -29,8 +29,8 @@ pub struct DataDir {
 impl DataDir {
     /// Makes the folder when it is missing and takes it for this process.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        // Every file that is made from here on, the database's own included, is its owner's alone.
-        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        // Folders of capsules are for their users, whatever the mask of whoever started us; what is ours alone says so.
+        rustix::process::umask(Mode::WGRP | Mode::WOTH);
         let mut builder = fs::DirBuilder::new();
         let made = builder.recursive(true).mode(OWNER_ONLY_FOLDER).create(path);
         made.with_context(|| format!("could not make the data folder {}", path.display()))?;

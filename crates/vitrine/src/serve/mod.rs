@@ -12,7 +12,7 @@ mod wiring;
 use crate::client::Client;
 use crate::config::{Config, Loaded, check};
 use crate::{WrongConfiguration, logging, output};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use data_dir::DataDir;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -26,6 +26,9 @@ const THREAD_STACK_BYTES: usize = 1024 * 1024;
 /// An idle thread of the blocking pool holds memory.
 const BLOCKING_THREAD_KEEP: Duration = Duration::from_secs(5);
 const BLOCKING_THREADS_MAX: usize = 32;
+
+/// A trial session that has not started by then will not.
+const TRIAL_MS: u64 = 20_000;
 
 /// Runs until a signal ends it.
 pub fn run(loaded: &Loaded) -> anyhow::Result<()> {
@@ -99,6 +102,7 @@ pub async fn trial_session(config: &Config, folder: &Path) -> anyhow::Result<Dur
     config.store.url = None;
     config.public_url = None;
     config.pool.browsers = 0;
+    config.server.queue_deadline_ms = TRIAL_MS;
     let data = DataDir::open(folder)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
@@ -106,7 +110,11 @@ pub async fn trial_session(config: &Config, folder: &Path) -> anyhow::Result<Dur
     let key = running.made_keys.take().and_then(|keys| keys.api).context("could not make a key")?;
     let client = Client::direct(&format!("http://{address}"), key.reveal())?;
     let started = Instant::now();
-    let tried = crate::command::browser::try_one(&client).await;
+    let mut signals = Signals::listen()?;
+    let tried = tokio::select! {
+        tried = crate::command::browser::try_one(&client) => tried,
+        () = signals.next() => Err(anyhow!("stopped")),
+    };
     let took = started.elapsed();
     running.stop(Duration::ZERO, std::future::pending()).await;
     tried.map(|()| took)

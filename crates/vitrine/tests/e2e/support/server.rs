@@ -22,18 +22,11 @@ pub struct Options {
     pub environment: Vec<(&'static str, String)>,
     /// Whether to go on before `/health` says healthy.
     pub unhealthy: bool,
-    /// Parts of ERROR lines that this test provokes.
-    pub expected_errors: Vec<&'static str>,
 }
 
 impl Options {
     pub fn with(mut self, variable: &'static str, value: impl Into<String>) -> Self {
         self.environment.push((variable, value.into()));
-        self
-    }
-
-    pub fn expecting(mut self, error: &'static str) -> Self {
-        self.expected_errors.push(error);
         self
     }
 }
@@ -173,11 +166,7 @@ impl Server {
     /// What must hold once the server is gone.
     pub fn demand_clean(&self) {
         let log = self.log();
-        let expected = &self.options.expected_errors;
-        let bad = log.lines().find(|line| {
-            let error = line.contains(" ERROR ") || line.contains("panicked at");
-            error && !expected.iter().any(|part| line.contains(part))
-        });
+        let bad = log.lines().find(|line| line.contains(" ERROR ") || line.contains("panicked at"));
         assert!(bad.is_none(), "an error in the log: {}", bad.unwrap_or_default());
         let left = leaks::left(&self.data, &self.machine());
         assert!(left.is_empty(), "left behind: {left:#?}\n{}", self.log_tail());
