@@ -1,0 +1,92 @@
+//! A process that is killed, or a server that crashes, in the middle of everything leaves a database that is whole.
+
+use crate::world::{Databases, LEASE, Node, World};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use vitrine_model::EndReason;
+use vitrine_model::wire::StepKind;
+use vitrine_store::*;
+
+/// Set for the process that is killed: the database's file.
+const VICTIM: &str = "VITRINE_STORE_TEST_VICTIM";
+const KILLS: u64 = 6;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Makes, places, starts and ends sessions until something stops it.
+async fn churn(world: World) -> vitrine_store::Result<()> {
+    let organization = world.organization().await;
+    let register = world.register(4);
+    let now = world.now();
+    let epoch = world.store.register_machine(&register, now, LEASE).await?.epoch;
+    world.store.beat(&register.machine, epoch, None, &[], now, LEASE).await?;
+    let node = Node { world: world.clone(), register, epoch };
+    loop {
+        let new = world.new_session(&organization, crate::world::spec());
+        world.store.create_session(&new, crate::world::UNLIMITED, now).await?.unwrap();
+        if let Placed::Assigned(session) = world.store.place_next(now, PlaceOptions::default(), world.run()).await? {
+            world.store.step(&node.step_for(&session, StepKind::Ready), now).await?;
+            world.store.request_end(&session.id, None, EndReason::Deleted, now).await?;
+            let egress = Default::default();
+            let finish = StepKind::Finish { reason: EndReason::Deleted, egress };
+            world.store.step(&node.step_for(&session, finish), now).await?;
+        }
+    }
+}
+
+#[test]
+fn a_killed_process_leaves_a_whole_database() {
+    let databases = Databases::sqlite();
+    let Location::Sqlite(path) = databases.empty() else { unreachable!() };
+    let mut made = 0;
+    for number in 0..KILLS {
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::victim", "--ignored"])
+            .env(VICTIM, &path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(250 + 37 * number));
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        runtime().block_on(async {
+            let store = Store::open(Location::Sqlite(path.clone()), StoreOptions::default()).await.unwrap();
+            assert_eq!(store.invariants().await.unwrap(), Vec::<String>::new());
+            assert_eq!(store.past_invariants().await.unwrap(), Vec::<String>::new());
+            let before = std::mem::replace(&mut made, store.last_event().await.unwrap());
+            assert!(made > before, "it did something before it was killed");
+            store.close().await;
+        });
+    }
+}
+
+#[test]
+#[ignore = "the process that a_killed_process_leaves_a_whole_database kills"]
+fn victim() {
+    let path = std::env::var_os(VICTIM).unwrap();
+    runtime().block_on(async {
+        let store = Store::open(Location::Sqlite(path.into()), StoreOptions::default()).await.unwrap();
+        churn(World::with(store)).await.unwrap();
+    });
+}
+
+#[test]
+fn a_crashed_postgres_leaves_a_whole_database() {
+    let databases = Databases::postgres();
+    let Databases::Postgres(postgres) = &databases else { unreachable!() };
+    runtime().block_on(async {
+        let world = World::new(&databases).await;
+        for _ in 0..2 {
+            let churning = tokio::spawn(churn(world.clone()));
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::task::block_in_place(|| postgres.crash_and_restart()).unwrap();
+            assert!(churning.await.unwrap().is_err(), "the statement under way failed");
+            // The same store goes on: its dead connections are found out and replaced.
+            world.is_whole().await;
+            assert!(world.store.last_event().await.unwrap() > 0);
+        }
+        world.store.close().await;
+    });
+}

@@ -1,0 +1,102 @@
+//! One suite, run on SQLite and on PostgreSQL: every case gets a store of its own on an empty database.
+
+mod crash;
+mod create;
+mod events;
+mod figures;
+mod health;
+mod keys;
+mod lifecycle;
+mod machines;
+mod overdue;
+mod place;
+mod random;
+mod reap;
+mod schema;
+mod usage;
+mod world;
+
+use std::future::Future;
+use std::pin::Pin;
+use tokio::task::JoinSet;
+use world::{Databases, World};
+
+/// A case fails by its error or by a panic.
+type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+struct Case {
+    name: &'static str,
+    run: fn(World) -> Pin<Box<dyn Future<Output = Outcome> + Send>>,
+}
+
+macro_rules! cases {
+    ($($module:ident: $($name:ident),* $(,)?;)*) => {
+        &[$($(Case {
+            name: concat!(stringify!($module), "::", stringify!($name)),
+            run: |world| Box::pin($module::$name(world)),
+        }),*),*]
+    };
+}
+
+const CASES: &[Case] = cases! {
+    keys: a_key_opens_until_it_is_revoked_or_expires, a_rotated_key_opens_with_both_secrets_for_the_grace_time,
+        last_use_is_written_once_a_minute, organizations_and_secrets_are_kept,
+        an_answer_is_kept_under_its_idempotency_key;
+    create: a_plan_limits_what_is_open, a_plan_limits_the_hours, a_profile_has_one_session, parallel_creates_stop_at_the_limit,
+        everything_asked_for_is_stored;
+    place: the_oldest_goes_first_to_the_fullest, organizations_take_turns, a_region_is_a_preference,
+        only_fresh_ready_machines_take_sessions, what_does_not_fit_waits_and_lets_smaller_ones_pass,
+        a_dedicated_session_has_its_machine_to_itself, servers_placing_at_once_never_overcommit,
+        servers_placing_at_once_keep_dedicated_machines_apart, fit_is_asked_before_queueing;
+    lifecycle: a_session_lives_and_ends, a_repeated_step_changes_nothing, a_step_of_another_owner_is_refused,
+        an_end_that_was_asked_for_wins, a_queued_session_ends_at_once, a_node_may_finish_without_ending_first,
+        a_failure_has_its_reason, a_start_is_tried_four_times, what_is_the_same_everywhere_fails_at_once;
+    overdue: a_slow_start_is_tried_elsewhere, waiting_has_an_end, a_missing_image_is_named, time_is_up;
+    machines: a_new_machine_takes_sessions_after_its_first_beat, a_restarted_node_adopts_what_lives,
+        a_rebooted_machine_lost_everything, two_nodes_with_one_identity_fence_each_other, beats_carry_traffic,
+        a_node_hears_what_it_does_not_know, a_machine_that_shrank_keeps_what_it_holds;
+    reap: a_silent_machine_is_lost, it_holds_after_everybody_was_silent, it_holds_when_most_machines_are_silent;
+    usage: usage_is_the_sum_of_the_durations, usage_is_counted_by_period;
+    events: readers_miss_nothing_and_see_no_secret, old_events_are_deleted;
+    health: counts_are_of_the_living, platform_errors_are_told_apart;
+    schema: the_database_itself_refuses_what_must_never_be, it_opens_twice;
+};
+
+/// Cases under way at once.
+const PARALLEL: usize = 6;
+
+fn conform(databases: Databases) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let failed = runtime.block_on(async {
+        let mut failed = Vec::new();
+        let mut running = JoinSet::new();
+        for case in CASES {
+            if running.len() == PARALLEL {
+                failed.extend(running.join_next().await.and_then(|done| done.unwrap()));
+            }
+            let world = World::new(&databases).await;
+            running.spawn(async move {
+                let outcome = tokio::spawn((case.run)(world.clone())).await;
+                world.store.close().await;
+                match outcome {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(format!("{}: {error}", case.name)),
+                    Err(panic) => Some(format!("{}: {panic}", case.name)),
+                }
+            });
+        }
+        failed.extend(running.join_all().await.into_iter().flatten());
+        failed
+    });
+    assert!(failed.is_empty(), "{} of {} cases failed:\n{}", failed.len(), CASES.len(), failed.join("\n"));
+}
+
+#[test]
+fn sqlite_conforms() {
+    conform(Databases::sqlite());
+}
+
+#[test]
+fn postgres_conforms() {
+    conform(Databases::postgres());
+}
