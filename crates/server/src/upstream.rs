@@ -242,8 +242,9 @@ mod tests {
         assert!(resolve(EgressProfile::DedicatedDc, &organization(2), None).is_err());
         let fixed = resolve(EgressProfile::StaticResidential, &ours, Some("shop")).unwrap();
         assert_eq!(resolve(EgressProfile::StaticResidential, &ours, Some("shop")).unwrap(), fixed);
-        let keys = (0..20).map(|key| resolve(EgressProfile::StaticResidential, &ours, Some(&key.to_string())).unwrap());
-        assert!(keys.into_iter().any(|upstream| upstream != fixed), "keys spread over the pool");
+        let keys: Vec<_> = (0..20).map(|key| key.to_string()).collect();
+        let of_keys = keys.iter().map(|key| resolve(EgressProfile::StaticResidential, &ours, Some(key)).unwrap());
+        assert!(of_keys.into_iter().any(|upstream| upstream != fixed), "keys spread over the pool");
         assert!(matches!(
             resolve(EgressProfile::RotatingResidential, &ours, None).unwrap(),
             Upstream::Rotating(all) if all.len() == 8

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use vitrine_model::rate::RateLimit;
 use vitrine_model::wire::{Dial, DialError};
-use vitrine_model::{ApiKeySecret, Entropy, MachineId, OrganizationId, Plan};
+use vitrine_model::{ApiKeySecret, Entropy, MachineId, Plan};
 use vitrine_server::gateway::{Connected, NodeDial};
 use vitrine_server::{Server, ServerConfig, SystemClock};
 use vitrine_store::{Location, Store, StoreOptions};
@@ -59,7 +59,6 @@ pub struct Harness {
     pub server: Server,
     pub store: Store,
     pub address: SocketAddr,
-    pub organization: OrganizationId,
     pub key: String,
     pub operator_key: String,
     stop: CancellationToken,
@@ -101,7 +100,6 @@ impl Harness {
             server,
             store,
             address,
-            organization: organization.id,
             key: key.reveal().to_owned(),
             operator_key: operator_key.reveal().to_owned(),
             stop,

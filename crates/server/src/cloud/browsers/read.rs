@@ -56,7 +56,7 @@ pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers:
 #[schema(description = "One session with `id`, else a list")]
 enum OneOrMany {
     #[schema(title = "One")]
-    One(Browser),
+    One(Box<Browser>),
     #[schema(title = "Many")]
     Many(BrowserList),
 }

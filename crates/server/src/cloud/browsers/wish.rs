@@ -132,7 +132,7 @@ impl Wish {
             self.egress_profile.feature(),
             self.captcha.then_some(Feature::Captcha),
         ];
-        for feature in asked.into_iter().flatten().filter(|feature| !limits.features.contains(feature)) {
+        if let Some(feature) = asked.into_iter().flatten().find(|feature| !limits.features.contains(feature)) {
             let required = config.plans.cheapest_with(feature).unwrap_or(Plan::Scale);
             return Err(Error::plan_feature(feature, required, plan));
         }
