@@ -12,6 +12,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -22,6 +23,8 @@ const GOING_AWAY: u16 = 1001;
 const PROTOCOL_ERROR: u16 = 1002;
 const INTERNAL_ERROR: u16 = 1011;
 const SERVICE_RESTART: u16 = 1012;
+/// How long an end waits for what the browser said before it: the word of the end may overtake it on its way to us.
+const LAST_WORDS_TIME: Duration = Duration::from_millis(20);
 
 /// Both ends and what is to be watched beside them.
 pub(super) struct Ends {
@@ -201,7 +204,14 @@ impl Splice {
                 }
                 (code, "")
             }
-            Over::Ending(reason) => (reason.close_code(), reason.as_str()),
+            Over::Ending(reason) => {
+                let last_words = poll_fn(|context| self.to_client.poll(context, &mut *self.browser, &mut *self.client));
+                match timeout(LAST_WORDS_TIME, last_words).await {
+                    Ok(Stop::Closed(_)) => return self.linger().await,
+                    Ok(Stop::SinkLeft) => return,
+                    Ok(Stop::SourceLeft | Stop::Broke(_)) | Err(_) => (reason.close_code(), reason.as_str()),
+                }
+            }
             // The machine notices a dead browser a moment later than its sockets do.
             Over::BrowserLeft => match timeout(limit, &mut self.ending).await {
                 Ok(reason) => (reason.close_code(), reason.as_str()),
