@@ -165,6 +165,7 @@ impl Store {
             )
             .await?;
         if rows == 0 {
+            tx.rollback().await?;
             return Ok(None);
         }
         // One that is in its own grace time already does not get a longer one.

@@ -91,7 +91,7 @@ impl Store {
     pub(crate) async fn begin(&self) -> Result<Transaction> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+            Pools::Postgres(pool) => Transaction::Postgres(pool.begin_with("BEGIN").await?),
         })
     }
 
@@ -167,7 +167,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     file.set_permissions(std::fs::Permissions::from_mode(0o600))
 }
 
-/// A transaction; dropped without [`Transaction::commit`], it never happened.
+/// A transaction; without [`Transaction::commit`] it never happened.
 pub(crate) enum Transaction {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
     Postgres(sqlx::Transaction<'static, Postgres>),
@@ -202,12 +202,22 @@ impl Transaction {
         matches!(self, Transaction::Postgres(_))
     }
 
+    /// Undoes it and gives its locks back now; dropped, it keeps them until its connection is used again.
+    pub(crate) async fn rollback(self) -> Result<()> {
+        match self {
+            Transaction::Sqlite(tx) => tx.rollback().await?,
+            Transaction::Postgres(tx) => tx.rollback().await?,
+        }
+        Ok(())
+    }
+
     /// Makes it so.
     pub(crate) async fn commit(self) -> Result<()> {
-        Ok(match self {
+        match self {
             Transaction::Sqlite(tx) => tx.commit().await?,
             Transaction::Postgres(tx) => tx.commit().await?,
-        })
+        }
+        Ok(())
     }
 }
 

@@ -63,9 +63,11 @@ impl Store {
         let session = new.queued(now);
         let mut tx = self.begin().await?;
         if tx.first(LOCK, values![new.organization.as_str()]).await?.is_none() {
+            tx.rollback().await?;
             return Err(StoreError::Missing("organization"));
         }
         if let Some(refused) = tx.refused(&session, limits, now).await? {
+            tx.rollback().await?;
             return Ok(Err(refused));
         }
         tx.insert_session(&session).await?;

@@ -25,14 +25,15 @@ impl Store {
         now: EpochMs,
     ) -> Result<Option<Session>> {
         let mut tx = self.begin().await?;
-        let Some(mut session) = tx.session(id).await? else { return Ok(None) };
-        if organization.is_some_and(|organization| *organization != session.organization) {
-            return Ok(None);
+        let found = tx.session(id).await?;
+        let mut found = found.filter(|session| organization.is_none_or(|owner| *owner == session.organization));
+        match &mut found {
+            Some(session) if session.status.on(Transition::End).is_ok() => {
+                tx.apply(session, |session| session.end(reason, now)).await?;
+                tx.commit().await?;
+            }
+            _ => tx.rollback().await?,
         }
-        if session.status.on(Transition::End).is_ok() {
-            tx.apply(&mut session, |session| session.end(reason, now)).await?;
-            tx.commit().await?;
-        }
-        Ok(Some(session))
+        Ok(found)
     }
 }

@@ -119,7 +119,10 @@ impl Store {
 
     async fn place_once(&self, now: EpochMs, options: PlaceOptions, run: &RunId) -> Result<Attempt> {
         let mut tx = self.begin().await?;
-        let Some(row) = tx.first(NEXT, values![now]).await? else { return Ok(Attempt::NothingDue) };
+        let Some(row) = tx.first(NEXT, values![now]).await? else {
+            tx.rollback().await?;
+            return Ok(Attempt::NothingDue);
+        };
         let mut session = Session::from_row(&row)?;
         let Some((machine, epoch)) = tx.machine_for(&session, now - options.fresh_beat_ms).await? else {
             tx.put_off(&session, now, now + options.retry_ms).await?;

@@ -89,6 +89,7 @@ impl Store {
         );
         let mut tx = self.begin().await?;
         if tx.first(STILL_SILENT, values![machine.as_str(), now]).await?.is_none() {
+            tx.rollback().await?;
             return Ok(None);
         }
         let mut sessions = tx.sessions_on(machine).await?;

@@ -24,7 +24,10 @@ impl Store {
                 tx.commit().await?;
                 Ok((StepAnswer::Taken { expires_at: session.expires_at }, Some(session)))
             }
-            _ => Ok((StepAnswer::NotYours, None)),
+            _ => {
+                tx.rollback().await?;
+                Ok((StepAnswer::NotYours, None))
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ pub async fn a_plan_limits_what_is_open(world: World) -> Outcome {
     for _ in 0..2 {
         open.push(world.store.create_session(&world.new_session(&ours, spec()), limits, world.now()).await?.unwrap());
     }
+    world.pass(1);
     let third = world.new_session(&ours, spec());
     assert_eq!(world.store.create_session(&third, limits, world.now()).await?.err(), Some(Refused::Concurrency));
     assert!(world.store.create_session(&world.new_session(&theirs, spec()), limits, world.now()).await?.is_ok());

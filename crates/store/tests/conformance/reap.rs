@@ -35,7 +35,7 @@ pub async fn a_silent_machine_is_lost(world: World) -> Outcome {
     assert!(pass_with(&world, LEASE - SECOND, &[]).await.iter().all(|tick| tick.machines.is_empty()));
     world.pass(SECOND);
     let reaped = reap(&world).await;
-    assert_eq!(reaped.machines, [node.register.machine.clone()]);
+    assert_eq!(reaped.machines, std::slice::from_ref(&node.register.machine));
     assert_eq!((reaped.sessions.len(), reaped.held_until), (3, None));
     let failed = world.read(&ran).await;
     assert_eq!((failed.status, failed.end_reason), (Status::Failed, Some(EndReason::MachineLost)));
@@ -82,7 +82,7 @@ pub async fn it_holds_when_most_machines_are_silent(world: World) -> Outcome {
     // One is heard again, the other is not when the hold is over.
     let ticks = pass_with(&world, LEASE, &[&b, &c]).await;
     let lost: Vec<_> = ticks.iter().flat_map(|tick| tick.machines.clone()).collect();
-    assert_eq!(lost, [a.register.machine.clone()]);
+    assert_eq!(lost, std::slice::from_ref(&a.register.machine));
 
     let (d, e) = (world.machine(1).await, world.machine(1).await);
     let ticks = pass_with(&world, 2 * LEASE + 2 * SECOND, &[&b]).await;

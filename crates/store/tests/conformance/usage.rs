@@ -10,7 +10,6 @@ pub async fn usage_is_the_sum_of_the_durations(world: World) -> Outcome {
     let (ours, theirs) = (world.organization().await, world.organization().await);
     let node = world.machine(20).await;
     let mut sum = 0;
-    let mut sessions = Vec::new();
     for (number, weight) in Weight::ALL.into_iter().cycle().take(6).enumerate() {
         world.create(&world.new_session(&ours, BrowserSpec { weight, ..spec() })).await;
         let session = world.assigned().await;
@@ -26,15 +25,15 @@ pub async fn usage_is_the_sum_of_the_durations(world: World) -> Outcome {
         let record = world.store.usage_record(&session.id).await?.unwrap();
         assert_eq!((record.duration_ms, record.weight), (1_234 + number as u64, Some(weight)));
         sum += 1_234 + number as u64;
-        sessions.push(ended);
     }
-    world.session(&ours).await;
     world.ready(&theirs, &node).await;
+    let queued = world.session(&ours).await;
     let weights = WeightCounts { light: 2, medium: 2, heavy: 2 };
     let expected = Usage { total_sessions: 6, browser_ms: sum, sandbox_ms: 0, weights };
     assert_eq!(world.store.usage(&ours, 0, world.now()).await?, expected);
 
     let running = world.assigned().await;
+    assert_eq!(running.id, queued.id);
     let running = node.took(&running, StepKind::Ready).await;
     world.pass(MINUTE);
     let usage = world.store.usage(&ours, 0, world.now()).await?;
@@ -42,6 +41,7 @@ pub async fn usage_is_the_sum_of_the_durations(world: World) -> Outcome {
     node.finish(&running, EndReason::Idle).await;
     assert_eq!(world.store.usage(&ours, 0, world.now()).await?, usage);
     // A clock that was set back makes no negative time.
+    world.beat(&node.register.machine, node.epoch).await;
     let session = world.ready(&ours, &node).await;
     world.pass(-10 * MINUTE);
     assert_eq!(world.store.usage(&ours, 0, world.now()).await?.browser_ms, usage.browser_ms);
