@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use vitrine_model::{EndReason, Entropy, MachineId};
+use vitrine_model::{EndReason, Entropy, MachineId, Status};
 use vitrine_node::{Node, NodeConfig, PoolConfig};
 use vitrine_server::config::ReserveMb;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
@@ -22,6 +22,9 @@ use vitrine_store::{Location, Store, StoreOptions};
 const PROVIDER: &str = "local";
 /// Of the machine's memory, what sessions may be promised: the rest is for the system, the server and the warm pool.
 const RESERVE_PERCENT: u64 = 75;
+
+/// Between two looks at who is still connected.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A server and its node at work.
 pub struct Running {
@@ -87,16 +90,15 @@ impl Running {
         self.image_stop.cancel();
         self.server.drain();
         tokio::select! {
-            () = self.node.drain(grace) => {}
-            () = hurry => {
-                tracing::info!("ending the sessions at once");
-                self.node.drain(Duration::ZERO).await;
-            }
+            () = self.clients_leave() => {}
+            () = tokio::time::sleep(grace) => {}
+            () = hurry => tracing::info!("ending the sessions at once"),
         }
-        // What was queued and never placed ends too: nobody here will start it.
+        // The rows first: what is queued would be placed while the machine empties.
         if let Err(error) = self.server.end_all(None, EndReason::ServerShutdown).await {
-            tracing::warn!(?error, "could not end what was queued");
+            tracing::warn!(?error, "could not end the sessions' rows; the machine ends what it runs");
         }
+        self.node.drain(Duration::ZERO).await;
         self.node.stop().await;
         self.shutdown.cancel();
         if !self.listener.is_finished() {
@@ -105,6 +107,20 @@ impl Running {
         self.tasks.close();
         self.tasks.wait().await;
         self.store.close().await;
+    }
+}
+
+impl Running {
+    /// Waits until no session has a client.
+    async fn clients_leave(&self) {
+        loop {
+            match self.store.counts().await {
+                Ok(counts) if counts.sessions_in(Status::Active) == 0 => return,
+                Ok(_) => {}
+                Err(error) => return tracing::warn!("could not {error}; not waiting for clients"),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 }
 

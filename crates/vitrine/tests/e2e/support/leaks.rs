@@ -52,11 +52,17 @@ pub fn kill_processes_of(machine: &str) {
 fn processes(group: &str, found: &mut Vec<String>) {
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Ok(groups) = fs::read_to_string(entry.path().join("cgroup")) else { continue };
-        if groups.contains(group) {
+        if groups.contains(group) && !is_dead(&entry.path()) {
             let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
             found.push(format!("process {} {}", entry.file_name().display(), name.trim()));
         }
     }
+}
+
+/// A process that is over and only waits for its parent, after a restart the machine's own init, to take note.
+fn is_dead(process: &Path) -> bool {
+    let state = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    state.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
 }
 
 /// Groups of capsules: the children of ours. Our own, empty, may stay for the next start.
