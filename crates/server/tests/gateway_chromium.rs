@@ -1,80 +1,15 @@
 //! The gateway before a real Chromium: what its DevTools server really answers, takes and does when it dies.
-//!
-//! Assumes `chromium-headless-shell` in the path. As root the browser runs as an ordinary user, because its own sandbox, which stays on,
-//! refuses to run as root.
 
+#[path = "gateway_support/chromium.rs"]
+mod chromium;
 mod gateway_support;
 
+use chromium::Chromium;
 use gateway_support::*;
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tempfile::TempDir;
 use vitrine_model::EndReason;
 use vitrine_server::gateway::GatewayConfig;
-
-/// An ordinary user.
-const USER: u32 = 1000;
-
-/// A headless shell of our own; dropping it leaves nothing behind.
-struct Chromium {
-    process: Child,
-    address: SocketAddr,
-    path: String,
-    _directory: TempDir,
-}
-
-impl Chromium {
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut command = if rustix::process::getuid().is_root() {
-            std::os::unix::fs::chown(directory.path(), Some(USER), Some(USER)).unwrap();
-            let mut command = Command::new("setpriv");
-            let user = [format!("--reuid={USER}"), format!("--regid={USER}"), "--clear-groups".to_owned()];
-            command.args(user).arg("chromium-headless-shell");
-            command
-        } else {
-            Command::new("chromium-headless-shell")
-        };
-        let mut process = command
-            .args(["--remote-debugging-port=0", "--no-first-run", "about:blank"])
-            .arg(format!("--user-data-dir={}", directory.path().display()))
-            .env("HOME", directory.path())
-            .env("TMPDIR", directory.path())
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("chromium-headless-shell is installed");
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let url = lines.find_map(|line| Some(line.ok()?.strip_prefix("DevTools listening on ws://")?.to_owned()));
-        let url = url.expect("Chromium says where it listens");
-        // It goes on to write warnings; a pipe that nobody reads would stop it one day.
-        std::thread::spawn(move || lines.for_each(drop));
-        let (address, path) = url.split_once('/').unwrap();
-        Self { process, address: address.parse().unwrap(), path: format!("/{path}"), _directory: directory }
-    }
-
-    /// Kills it with all its processes, and waits until none is left: the command is a script around the real one.
-    fn kill(&mut self) {
-        let group = Pid::from_child(&self.process);
-        while kill_process_group(group, Signal::KILL).is_ok() {
-            let _ = self.process.try_wait();
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Chromium {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
 
 async fn fixture(chromium: &Chromium, config: GatewayConfig) -> Fixture {
     let fixture = Fixture::with(chromium.address, config, fixed("http://gateway.test/prefix")).await;
@@ -150,7 +85,7 @@ async fn browser_close_is_answered_before_the_end() {
     let mut client = fixture.connect().await;
     let answer = call(&mut client, 7, "Browser.close", json!({})).await;
     assert_eq!(answer["result"], json!({}));
-    chromium.process.wait().unwrap();
+    chromium.wait();
     fixture.end(EndReason::ClosedByClient);
     assert_eq!(client.next_answering().await.close_code(), (1000, "closed_by_client".into()));
 }

@@ -11,7 +11,6 @@ use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBS
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto::upgrade::downcast;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpStream;
 use vitrine_model::{Code, Error};
@@ -60,9 +59,9 @@ impl Handshake {
     }
 }
 
-/// The client's bare socket and what it sent already.
+/// The client's bare socket and what it sent already; the upgraded connection itself where it was served over something else.
 pub(super) fn take_apart(upgraded: Upgraded) -> (Box<dyn ByteStream>, Bytes) {
-    match downcast::<TokioIo<TcpStream>>(upgraded) {
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => {
             let stream = parts.io.into_inner();
             // Without it a small message waits for the acknowledgement of the one before; a socket that refuses still works.

@@ -5,6 +5,9 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -124,6 +127,16 @@ impl Drop for Fixture {
     }
 }
 
+/// Serves as the product does, so that the gateway gets the bare sockets.
+async fn serve(listener: TcpListener, router: axum::Router) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = TowerToHyperService::new(router.clone());
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(connection.with_upgrades());
+    }
+}
+
 pub fn signing_key() -> SigningKey {
     SigningKey::new([7; SIGNING_KEY_BYTES])
 }
@@ -164,7 +177,7 @@ impl Fixture {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = gateway.router();
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let server = tokio::spawn(serve(listener, router));
         Self { gateway, address, machine, rows, metrics, session: claims.session.clone(), claims, server }
     }
 
