@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
+const { VITRINE_BINARY: binary, ...environment } = process.env;
 const START_MS = 60_000;
 const PAGE = '<!doctype html><title>A page of the tests</title><h1>Hello</h1>';
 
@@ -19,9 +20,9 @@ export async function startServer(settings = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-clients-'));
   const data = join(folder, 'data');
   const listen = `127.0.0.1:${await freePort()}`;
-  const server = spawn(process.env.VITRINE_BINARY, ['serve', '--data-dir', data, '--listen', listen], {
+  const server = spawn(binary, ['serve', '--data-dir', data, '--listen', listen], {
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, VITRINE_EGRESS_HOSTS: 'site.test=127.0.0.1', ...settings },
+    env: { ...environment, VITRINE_EGRESS_HOSTS: 'site.test=127.0.0.1', ...settings },
   });
   const ended = once(server, 'exit');
   const base = `http://${listen}`;
