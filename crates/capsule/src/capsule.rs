@@ -26,7 +26,7 @@ struct Inner {
     native: Native,
     record: Mutex<Record>,
     id: String,
-    directory: PathBuf,
+    folder: PathBuf,
     session: PathBuf,
     group: Group,
     client: Client,
@@ -47,7 +47,7 @@ impl Capsule {
             group: native.group(&record.id),
             session: directory.join(SESSION),
             record: Mutex::new(record),
-            directory,
+            folder: directory,
             client,
             network,
             init,
@@ -87,7 +87,7 @@ impl Capsule {
     pub fn set_label(&self, label: serde_json::Value) -> Result<(), CapsuleError> {
         let mut record = self.inner.record.lock().unwrap_or_else(PoisonError::into_inner);
         let new = Record { label, ..record.clone() };
-        new.write(&self.inner.directory)?;
+        new.write(&self.inner.folder)?;
         *record = new;
         Ok(())
     }

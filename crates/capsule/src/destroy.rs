@@ -26,16 +26,10 @@ impl Native {
 
     /// As [`Self::destroy`]; the caller holds the lock.
     pub(crate) async fn remove(&self, id: &str) -> Result<(), CapsuleError> {
-        let group = self.group(id);
-        let Some(mut dead) = group.kill().await else {
-            let left = group.members().iter().map(|pid| format!("process {}", pid.as_raw_nonzero())).collect();
-            return Err(CapsuleError::Remains { id: id.to_owned(), left });
-        };
-        dead.extend(self.forget_init(id));
-        let buried = tokio::task::spawn_blocking(move || dead.iter().for_each(bury)).await;
-        buried.map_err(std::io::Error::other).doing(|| format!("bury the processes of capsule {id}"))?;
         let mut pause = PAUSE_MIN;
         for attempt in 1.. {
+            // Every time anew: a helper that was just starting may have joined after the last look.
+            self.kill(id).await?;
             let left = self.remove_remains(id).await?;
             if left.is_empty() {
                 break;
@@ -50,16 +44,28 @@ impl Native {
         Ok(())
     }
 
+    /// End every process of a capsule and bury those that are our children.
+    async fn kill(&self, id: &str) -> Result<(), CapsuleError> {
+        let group = self.group(id);
+        let Some(mut dead) = group.kill().await else {
+            let left = group.members().iter().map(|pid| format!("process {}", pid.as_raw_nonzero())).collect();
+            return Err(CapsuleError::Remains { id: id.to_owned(), left });
+        };
+        dead.extend(self.forget_init(id));
+        let buried = tokio::task::spawn_blocking(move || dead.iter().for_each(bury)).await;
+        buried.map_err(std::io::Error::other).doing(|| format!("bury the processes of capsule {id}"))
+    }
+
     /// What could not be removed.
     async fn remove_remains(&self, id: &str) -> Result<Vec<String>, CapsuleError> {
         let directory = self.directory(id);
         let group = self.group(id);
         let work = move || {
             let mut left = mounts_below(&directory)?;
-            if left.is_empty() {
-                if let Err(error) = delete::delete(&directory) {
-                    left.push(format!("{} ({error})", directory.display()));
-                }
+            if left.is_empty()
+                && let Err(error) = delete::delete(&directory)
+            {
+                left.push(format!("{} ({error})", directory.display()));
             }
             left.extend(group.remove());
             Ok(left)

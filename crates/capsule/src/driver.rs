@@ -125,10 +125,10 @@ impl Native {
             return Err(CapsuleError::Exists(spec.id));
         }
         let made = self.make(&spec, &directory).await;
-        if made.is_err() {
-            if let Err(error) = self.remove(&spec.id).await {
-                tracing::warn!(capsule = spec.id, %error, "could not clean up after a failed creation");
-            }
+        if made.is_err()
+            && let Err(error) = self.remove(&spec.id).await
+        {
+            tracing::warn!(capsule = spec.id, %error, "could not clean up after a failed creation");
         }
         made
     }

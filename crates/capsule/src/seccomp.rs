@@ -52,7 +52,7 @@ fn forbidden(profile: Profile) -> Compiled<Rules> {
     rules.insert(libc::SYS_clone, any_bit(0, &namespaces)?);
     rules.insert(libc::SYS_unshare, any_bit(0, &namespaces)?);
     // Faked terminal input reaches the host's terminal when one is shared.
-    rules.insert(libc::SYS_ioctl, any_value(1, &[libc::TIOCSTI as u64, TIOCLINUX])?);
+    rules.insert(libc::SYS_ioctl, any_value(1, &[libc::TIOCSTI, TIOCLINUX])?);
     // Root of the capsule could otherwise starve process 1 of descriptors.
     rules.insert(libc::SYS_prlimit64, any_value(0, &[1])?);
     rules.insert(libc::SYS_personality, vec![none_of(0, &PERSONALITIES)?]);

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vitrine_capsule::{Capsule, Exec, Process, Profile};
 
 const DEVTOOLS_PORT: u16 = 9222;
+const OWN_FILTERS: u32 = 3;
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
 async fn start(capsule: &Capsule) -> Process {
@@ -52,9 +53,14 @@ async fn it_starts_and_answers_on_its_devtools_port() {
     println!("answered after {:?}", started.elapsed());
     assert!(answer.contains("webSocketDebuggerUrl"), "{answer}");
     let tree = support::shell(&capsule, vitrine_capsule::User::Root, "ps axo uid,args").await.text;
-    println!("{tree}");
     assert!(tree.contains("--type=renderer"), "{tree}");
     assert!(!tree.contains("--no-sandbox"), "{tree}");
-    println!("{}", String::from_utf8_lossy(&process.tail().await.expect("output")));
+    // Below our own walls, renderers live in namespaces and under a filter of Chromium's.
+    let walls = "pid=$(pgrep -f type=renderer | head -1); grep -E 'NSpid|Seccomp_filters' /proc/$pid/status";
+    let walls = support::shell(&capsule, vitrine_capsule::User::Root, walls).await.text;
+    let spaces = walls.lines().find_map(|line| line.strip_prefix("NSpid:")).map(|pids| pids.split_whitespace().count());
+    let filters = walls.lines().find_map(|line| line.strip_prefix("Seccomp_filters:")).map(str::trim);
+    assert!(spaces >= Some(2), "{walls}");
+    assert!(filters.is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > OWN_FILTERS)), "{walls}");
     machine.finish().await;
 }

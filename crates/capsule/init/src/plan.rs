@@ -37,7 +37,7 @@ pub struct Plan {
     /// The first host id of the capsule's range of [`crate::IDS`].
     pub uid_base: u32,
     pub hostname: String,
-    /// The `cgroup.procs` files to join before anything else.
+    /// The files to write `0` to, in order to join the capsule's cgroups, before anything else.
     pub groups: Vec<PathBuf>,
     pub binds: Vec<Bind>,
     /// The size limit of `/dev/shm`.

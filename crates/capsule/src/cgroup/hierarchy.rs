@@ -1,6 +1,6 @@
 //! Where this machine keeps which controller: in hierarchies of their own (v1), in the unified one (v2), or mixed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -28,10 +28,9 @@ pub(crate) struct Hierarchies {
     pub cpu: Controller,
     /// What counts processor time.
     pub accounting: Controller,
-    /// The unified hierarchy, which can kill a group at once even where it controls nothing.
-    pub unified: Option<PathBuf>,
-    /// Each folder once.
-    pub all: BTreeSet<PathBuf>,
+    /// Each folder once. The unified hierarchy is among them only where it is needed: to join a group of it makes the
+    /// kernel wait some milliseconds for all processors.
+    pub all: BTreeMap<PathBuf, Version>,
 }
 
 /// One mounted cgroup file system.
@@ -43,20 +42,35 @@ struct Mounted {
 }
 
 impl Hierarchies {
-    /// Look at the machine and make the folder of this driver's groups in every hierarchy that it needs.
+    /// Look at the machine, and try to make the folder of this driver's groups in every hierarchy that it needs.
     pub fn probe(folder: &str) -> Result<Self, CapsuleError> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").doing(|| "read the mount table".into())?;
         let mounted = mounted(&mounts, |root| fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default());
         let hierarchies = Self::choose(&mounted, folder)?;
-        for base in &hierarchies.all {
+        hierarchies.open()?;
+        hierarchies.close();
+        Ok(hierarchies)
+    }
+
+    /// Make this driver's folders where they are missing.
+    pub fn open(&self) -> Result<(), CapsuleError> {
+        for base in self.all.keys() {
             make_folder(base)?;
         }
-        for wanted in [("memory", &hierarchies.memory), ("pids", &hierarchies.pids), ("cpu", &hierarchies.cpu)] {
+        for wanted in [("memory", &self.memory), ("pids", &self.pids), ("cpu", &self.cpu)] {
             if let (name, Controller { base, version: Version::Two }) = wanted {
                 hand_down(name, base)?;
             }
         }
-        Ok(hierarchies)
+        Ok(())
+    }
+
+    /// Remove this driver's folders unless somebody lives in them, so that a machine without capsules shows none.
+    pub fn close(&self) {
+        for base in self.all.keys() {
+            // Refused as long as there are groups in it, which is the question.
+            let _ = rustix::fs::rmdir(base);
+        }
     }
 
     fn choose(mounted: &[Mounted], folder: &str) -> Result<Self, CapsuleError> {
@@ -67,21 +81,21 @@ impl Hierarchies {
         let need = |name: &str| {
             find(name).ok_or_else(|| CapsuleError::Unsupported(format!("it has no {name} controller for cgroups")))
         };
-        let unified = mounted.iter().find(|one| one.version == Version::Two).map(|one| one.root.join(folder));
         // The unified hierarchy counts time in every group, without a controller.
-        let anywhere = unified.clone().map(|base| Controller { base, version: Version::Two });
+        let unified = mounted.iter().find(|one| one.version == Version::Two);
+        let anywhere = unified.map(|one| Controller { base: one.root.join(folder), version: Version::Two });
         let (memory, pids, cpu) = (need("memory")?, need("pids")?, need("cpu")?);
         let accounting = match find("cpuacct").or(anywhere) {
             Some(accounting) => accounting,
             None => need("cpuacct")?,
         };
-        let all = [&memory, &pids, &cpu, &accounting].map(|one| one.base.clone()).into_iter().chain(unified.clone());
-        Ok(Self { all: all.collect(), memory, pids, cpu, accounting, unified })
+        let all = [&memory, &pids, &cpu, &accounting].map(|one| (one.base.clone(), one.version));
+        Ok(Self { all: BTreeMap::from(all), memory, pids, cpu, accounting })
     }
 
     /// The names of all groups that exist.
     pub fn names(&self) -> BTreeSet<String> {
-        let entries = self.all.iter().filter_map(|base| fs::read_dir(base).ok()).flatten().flatten();
+        let entries = self.all.keys().filter_map(|base| fs::read_dir(base).ok()).flatten().flatten();
         entries
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .filter_map(|entry| entry.file_name().into_string().ok())
@@ -164,7 +178,6 @@ mod tests {
     #[test]
     fn version_one_alone() {
         let found = choose(ONE, "").expect("complete");
-        assert_eq!(found.unified, None);
         assert_eq!(found.memory.base, Path::new("/sys/fs/cgroup/memory/vitrine-x"));
         assert_eq!(found.accounting.base, Path::new("/sys/fs/cgroup/cpu,cpuacct/vitrine-x"));
         assert_eq!(found.all.len(), 3);
@@ -174,7 +187,7 @@ mod tests {
     fn version_two_alone() {
         let found = choose(TWO, "cpuset cpu io memory pids").expect("complete");
         assert_eq!(found.memory.version, Version::Two);
-        assert_eq!(found.all.into_iter().collect::<Vec<_>>(), [Path::new("/sys/fs/cgroup/vitrine-x")]);
+        assert_eq!(found.all.into_keys().collect::<Vec<_>>(), [Path::new("/sys/fs/cgroup/vitrine-x")]);
     }
 
     #[test]
@@ -182,8 +195,7 @@ mod tests {
         let found = choose(&format!("{ONE}\n{}", TWO.replace("cgroup rw", "cgroup/unified rw")), "hugetlb");
         let found = found.expect("complete");
         assert_eq!(found.memory.version, Version::One);
-        assert_eq!(found.unified.as_deref(), Some(Path::new("/sys/fs/cgroup/unified/vitrine-x")));
-        assert_eq!(found.all.len(), 4);
+        assert!(found.all.values().all(|version| *version == Version::One));
     }
 
     #[test]

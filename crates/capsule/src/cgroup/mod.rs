@@ -26,6 +26,8 @@ const SHARES_MAX: u64 = 262_144;
 const CPU_PERIOD_US: u64 = 100_000;
 /// How long the kernel may take to end killed processes.
 const KILL_DEADLINE: Duration = Duration::from_secs(10);
+/// How often the making of a group begins again when its folder goes meanwhile.
+const ATTEMPTS: u32 = 10;
 const POLL_MIN: Duration = Duration::from_millis(1);
 const POLL_MAX: Duration = Duration::from_millis(20);
 
@@ -52,15 +54,38 @@ impl Group {
     }
 
     pub fn create(&self, limits: &Limits) -> Result<(), CapsuleError> {
-        for directory in self.directories() {
-            fs::create_dir(&directory).doing(|| format!("make the cgroup {}", directory.display()))?;
+        for attempt in 1.. {
+            match self.hierarchies.open().and_then(|()| self.make_directories()) {
+                // The last capsule but this took the folder with it, between our steps.
+                Err(CapsuleError::System { source, .. })
+                    if source.kind() == ErrorKind::NotFound && attempt < ATTEMPTS => {}
+                other => {
+                    other?;
+                    break;
+                }
+            }
         }
         self.limit(limits)
     }
 
-    /// What to write `0` to in order to join, one file in each hierarchy.
+    fn make_directories(&self) -> Result<(), CapsuleError> {
+        for directory in self.directories() {
+            match fs::create_dir(&directory) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                other => other.doing(|| format!("make the cgroup {}", directory.display()))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What to write `0` to in order to join, one file in each hierarchy, for a process of one thread: joining v1 by
+    /// thread takes microseconds, by process the kernel waits some milliseconds for all processors.
     pub fn entrances(&self) -> Vec<PathBuf> {
-        self.directories().map(|directory| directory.join("cgroup.procs")).collect()
+        let file = |version: &Version| match version {
+            Version::One => "tasks",
+            Version::Two => "cgroup.procs",
+        };
+        self.hierarchies.all.iter().map(|(base, version)| base.join(&self.name).join(file(version))).collect()
     }
 
     /// Takes effect at once on everybody in the group.
@@ -140,9 +165,8 @@ impl Group {
     /// Whoever lives in any of the groups.
     pub fn members(&self) -> Vec<Pid> {
         let mut members: Vec<i32> = self
-            .entrances()
-            .iter()
-            .filter_map(|file| fs::read_to_string(file).ok())
+            .directories()
+            .filter_map(|directory| fs::read_to_string(directory.join("cgroup.procs")).ok())
             .flat_map(|text| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<i32>>())
             .collect();
         members.sort_unstable();
@@ -179,10 +203,6 @@ impl Group {
         // An id may have passed to a stranger before it was opened, not afterwards.
         let members = self.members();
 
-        if let Some(unified) = &self.hierarchies.unified {
-            // Kernels before 5.14 have no such file; the loop below does the same, slower.
-            let _ = fs::write(unified.join(&self.name).join("cgroup.kill"), "1");
-        }
         processes
             .into_iter()
             .filter(|(pid, process)| {
@@ -199,11 +219,13 @@ impl Group {
             Ok(()) => None,
             Err(error) => Some(format!("cgroup {} ({error})", directory.display())),
         };
-        self.directories().filter_map(complain).collect()
+        let left = self.directories().filter_map(complain).collect();
+        self.hierarchies.close();
+        left
     }
 
     fn directories(&self) -> impl Iterator<Item = PathBuf> {
-        self.hierarchies.all.iter().map(|base| base.join(&self.name))
+        self.hierarchies.all.keys().map(|base| base.join(&self.name))
     }
 
     fn memory(&self) -> PathBuf {
