@@ -4,9 +4,12 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use vitrine_model::{Code, Error};
+
+/// When a client should come back to a deployment that has no room or does not answer.
+const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// What a handler answers when it fails.
 #[derive(Debug)]
@@ -67,7 +70,10 @@ impl IntoResponse for Failure {
         body.extend(*context);
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(http::header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+            response.headers_mut().insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         if let Some(private) = private {
             response.extensions_mut().insert(Cause { code, private });

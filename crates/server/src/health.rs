@@ -50,7 +50,7 @@ pub enum Condition {
 pub struct Health {
     pub status: Condition,
     /// Epoch milliseconds.
-    pub timestamp: EpochMs,
+    pub timestamp: i64,
     pub machines: HealthMachines,
     pub sessions: HealthSessions,
     pub errors: HealthErrors,
@@ -154,7 +154,7 @@ impl App {
 
 /// System health summary. No authentication required.
 #[utoipa::path(
-    get, path = "/health", tag = "Health",
+    get, path = "/health", operation_id = "readHealth", tag = "Health",
     responses((status = 200, description = "Healthy", body = Health), (status = 503, description = "Degraded or unhealthy", body = Health))
 )]
 pub async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
@@ -168,7 +168,7 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// Counters and gauges for Prometheus. No authentication required.
 #[utoipa::path(
-    get, path = "/metrics", tag = "Health",
+    get, path = "/metrics", operation_id = "readMetrics", tag = "Health",
     responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"))
 )]
 pub async fn metrics(State(app): State<App>) -> Answer<Response> {

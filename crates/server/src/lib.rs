@@ -17,6 +17,7 @@ mod limits;
 mod metrics;
 mod node;
 mod observe;
+mod once;
 mod openapi;
 mod reconcile;
 mod request;

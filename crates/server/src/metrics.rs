@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use vitrine_model::{EndReason, MachineId, Status};
 use vitrine_store::{Counts, Machine, Session};
 
@@ -130,9 +131,12 @@ impl Metrics {
     }
 
     /// A request was answered. `route` is the router's pattern, never the path: paths are without bound.
-    pub fn request(&self, method: &str, route: &str, status: u16, seconds: f64) {
+    /// `time` is `None` for requests that wait for something.
+    pub fn request(&self, method: &str, route: &str, status: u16, time: Option<Duration>) {
         self.requests.get_or_create(&OfRequest { method: method.to_owned(), route: route.to_owned(), status }).inc();
-        self.request_seconds.observe(seconds);
+        if let Some(time) = time {
+            self.request_seconds.observe(time.as_secs_f64());
+        }
     }
 
     /// A machine's warm browsers.

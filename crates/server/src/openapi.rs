@@ -104,13 +104,15 @@ fn describe(operation: &mut Operation, gate: Gate, config: &ServerConfig) {
     });
     operation.extensions = Some(ExtensionsBuilder::new().add(REQUIRES, requires).build());
     let has_body = operation.request_body.is_some();
+    let makes_something = operation.responses.responses.contains_key("201");
     let has_input = has_body || operation.parameters.is_some();
     for (code, name, _) in SHARED {
         let answers = match code {
-            Code::InvalidRequest | Code::NotFound => has_input,
+            Code::InvalidRequest => has_input,
+            Code::NotFound => has_input && !makes_something,
             Code::PayloadTooLarge => has_body,
             Code::PermissionDenied => permission.is_some(),
-            Code::InvalidState => operation.operation_id.as_deref() == Some("rotate"),
+            Code::InvalidState => operation.operation_id.as_deref() == Some("rotateApiKey"),
             _ => true,
         };
         if answers {

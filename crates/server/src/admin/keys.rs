@@ -30,7 +30,7 @@ fn organization(query: &Query) -> Result<OrganizationId, Error> {
 
 /// Make a key for an organization; its secret is in this answer only.
 #[utoipa::path(
-    post, path = "/admin/v1/api-keys", tag = "Operator", request_body = OrganizationKeyWish,
+    post, path = "/admin/v1/api-keys", operation_id = "createOrganizationKey", tag = "Operator", request_body = OrganizationKeyWish,
     responses((status = 201, description = "The key with its secret", body = ShownKey))
 )]
 pub async fn create(State(app): State<App>, body: Body) -> Answer<(StatusCode, Json<ShownKey>)> {
@@ -44,7 +44,7 @@ pub async fn create(State(app): State<App>, body: Body) -> Answer<(StatusCode, J
 
 /// List an organization's keys.
 #[utoipa::path(
-    get, path = "/admin/v1/api-keys", tag = "Operator",
+    get, path = "/admin/v1/api-keys", operation_id = "listOrganizationKeys", tag = "Operator",
     params(("organization" = String, Query, description = "The organization's id")),
     responses((status = 200, description = "Without their secrets", body = KeyList))
 )]
@@ -55,7 +55,7 @@ pub async fn list(State(app): State<App>, query: Query) -> Answer<Json<KeyList>>
 
 /// Revoke an organization's key at once.
 #[utoipa::path(
-    delete, path = "/admin/v1/api-keys", tag = "Operator",
+    delete, path = "/admin/v1/api-keys", operation_id = "revokeOrganizationKey", tag = "Operator",
     params(
         ("organization" = String, Query, description = "The organization's id"),
         ("id" = String, Query, description = "The key"),

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use vitrine_model::{EpochMs, Error, MachineId};
+use vitrine_model::{Error, MachineId};
 use vitrine_store::{Machine, MachineState};
 
 /// A machine.
@@ -39,9 +39,9 @@ pub struct MachineView {
     pub slots_used: u32,
     /// Whose dedicated sessions it holds.
     pub exclusive_organization: Option<String>,
-    pub registered_at: EpochMs,
-    pub beat_at: EpochMs,
-    pub lease_until: EpochMs,
+    pub registered_at: i64,
+    pub beat_at: i64,
+    pub lease_until: i64,
 }
 
 /// All machines, lost ones too.
@@ -91,7 +91,7 @@ impl From<Machine> for MachineView {
 
 /// List the machines.
 #[utoipa::path(
-    get, path = "/admin/v1/machines", tag = "Operator",
+    get, path = "/admin/v1/machines", operation_id = "listMachines", tag = "Operator",
     responses((status = 200, description = "All of them", body = MachineList))
 )]
 pub async fn list(State(app): State<App>) -> Answer<Json<MachineList>> {
@@ -101,7 +101,7 @@ pub async fn list(State(app): State<App>) -> Answer<Json<MachineList>> {
 
 /// Stop or resume placement on a machine; its sessions stay.
 #[utoipa::path(
-    post, path = "/admin/v1/machines/drain", tag = "Operator", request_body = DrainWish,
+    post, path = "/admin/v1/machines/drain", operation_id = "drainMachine", tag = "Operator", request_body = DrainWish,
     responses((status = 200, description = "It is so", body = Done))
 )]
 pub async fn drain(State(app): State<App>, body: Body) -> Answer<Json<Done>> {

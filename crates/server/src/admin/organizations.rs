@@ -10,7 +10,7 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
-use vitrine_model::{EpochMs, Error, OrganizationId, Plan};
+use vitrine_model::{Error, OrganizationId, Plan};
 use vitrine_store::Organization;
 
 /// Longest name of an organization.
@@ -25,7 +25,7 @@ pub struct OrganizationView {
     pub name: String,
     #[schema(schema_with = plans)]
     pub plan: Plan,
-    pub created_at: EpochMs,
+    pub created_at: i64,
 }
 
 /// All organizations, oldest first.
@@ -54,7 +54,7 @@ pub struct PlanWish {
 }
 
 fn plans() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words(Plan::ALL.map(Plan::as_str))
+    words("What the organization pays for", Plan::ALL.map(Plan::as_str))
 }
 
 impl From<Organization> for OrganizationView {
@@ -77,7 +77,7 @@ impl App {
 
 /// List the organizations.
 #[utoipa::path(
-    get, path = "/admin/v1/organizations", tag = "Operator",
+    get, path = "/admin/v1/organizations", operation_id = "listOrganizations", tag = "Operator",
     responses((status = 200, description = "All of them", body = OrganizationList))
 )]
 pub async fn list(State(app): State<App>) -> Answer<Json<OrganizationList>> {
@@ -87,7 +87,7 @@ pub async fn list(State(app): State<App>) -> Answer<Json<OrganizationList>> {
 
 /// Make an organization. It has no API key yet.
 #[utoipa::path(
-    post, path = "/admin/v1/organizations", tag = "Operator", request_body = OrganizationWish,
+    post, path = "/admin/v1/organizations", operation_id = "createOrganization", tag = "Operator", request_body = OrganizationWish,
     responses((status = 201, description = "The organization", body = OrganizationView))
 )]
 pub async fn create(State(app): State<App>, body: Body) -> Answer<(StatusCode, Json<OrganizationView>)> {
@@ -101,7 +101,7 @@ pub async fn create(State(app): State<App>, body: Body) -> Answer<(StatusCode, J
 
 /// Put an organization on a plan.
 #[utoipa::path(
-    post, path = "/admin/v1/organizations/plan", tag = "Operator", request_body = PlanWish,
+    post, path = "/admin/v1/organizations/plan", operation_id = "setPlan", tag = "Operator", request_body = PlanWish,
     responses((status = 200, description = "The organization", body = OrganizationView))
 )]
 pub async fn set_plan(State(app): State<App>, body: Body) -> Answer<Json<OrganizationView>> {

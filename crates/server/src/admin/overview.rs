@@ -8,7 +8,7 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use vitrine_model::{EpochMs, Error, Status};
+use vitrine_model::{Error, Status};
 use vitrine_store::Session;
 
 /// A session of any organization.
@@ -24,9 +24,9 @@ pub struct OperatorSession {
     pub attempts: i64,
     pub reserve_mb: u32,
     pub limit_mb: u32,
-    pub created_at: EpochMs,
-    pub started_at: Option<EpochMs>,
-    pub expires_at: Option<EpochMs>,
+    pub created_at: i64,
+    pub started_at: Option<i64>,
+    pub expires_at: Option<i64>,
 }
 
 /// Sessions that are not over, newest first.
@@ -43,7 +43,7 @@ pub struct Invariants {
 }
 
 fn statuses() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words(Status::ALL.map(Status::as_str))
+    words("Where it is in its life", Status::ALL.map(Status::as_str))
 }
 
 impl From<Session> for OperatorSession {
@@ -66,7 +66,7 @@ impl From<Session> for OperatorSession {
 
 /// List every organization's sessions that are not over.
 #[utoipa::path(
-    get, path = "/admin/v1/sessions", tag = "Operator",
+    get, path = "/admin/v1/sessions", operation_id = "listSessions", tag = "Operator",
     responses((status = 200, description = "Newest first", body = OperatorSessionList))
 )]
 pub async fn sessions(State(app): State<App>) -> Answer<Json<OperatorSessionList>> {
@@ -76,7 +76,7 @@ pub async fn sessions(State(app): State<App>) -> Answer<Json<OperatorSessionList
 
 /// The settings in effect, without their secrets.
 #[utoipa::path(
-    get, path = "/admin/v1/configuration", tag = "Operator",
+    get, path = "/admin/v1/configuration", operation_id = "readConfiguration", tag = "Operator",
     responses((status = 200, description = "As in the configuration file", body = Object))
 )]
 pub async fn configuration(State(app): State<App>) -> Answer<Json<Value>> {
@@ -85,7 +85,7 @@ pub async fn configuration(State(app): State<App>) -> Answer<Json<Value>> {
 
 /// What must hold at every moment and does not.
 #[utoipa::path(
-    get, path = "/admin/v1/invariants", tag = "Operator",
+    get, path = "/admin/v1/invariants", operation_id = "readInvariants", tag = "Operator",
     responses((status = 200, description = "A sentence each", body = Invariants))
 )]
 pub async fn invariants(State(app): State<App>) -> Answer<Json<Invariants>> {

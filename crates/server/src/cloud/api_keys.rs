@@ -35,11 +35,11 @@ pub struct KeyView {
     /// Empty: all of them.
     #[schema(value_type = Vec<String>, example = json!(["browser_sessions:read"]))]
     pub permissions: Permissions,
-    pub created_at: EpochMs,
-    pub expires_at: Option<EpochMs>,
-    pub revoked_at: Option<EpochMs>,
+    pub created_at: i64,
+    pub expires_at: Option<i64>,
+    pub revoked_at: Option<i64>,
     /// Exact to a minute.
-    pub last_used_at: Option<EpochMs>,
+    pub last_used_at: Option<i64>,
 }
 
 /// A key with its secret, which is not shown again.
@@ -53,7 +53,7 @@ pub struct ShownKey {
     pub key: String,
     /// After a rotation: until when the old secret stays good.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub grace_until: Option<EpochMs>,
+    pub grace_until: Option<i64>,
 }
 
 /// An organization's keys, oldest first.
@@ -73,7 +73,8 @@ pub struct KeyWish {
     #[schema(required = false, schema_with = permissions)]
     pub permissions: Permissions,
     /// Epoch milliseconds; left out: never.
-    pub expires_at: Option<EpochMs>,
+    #[schema(nullable = false)]
+    pub expires_at: Option<i64>,
 }
 
 /// Which key gets a new secret.
@@ -88,7 +89,7 @@ pub struct Rotation {
 }
 
 fn permissions() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    let items = words(Permission::ALL.map(Permission::as_str));
+    let items = words("What the key may do", Permission::ALL.map(Permission::as_str));
     utoipa::openapi::schema::ArrayBuilder::new().items(items).build().into()
 }
 
@@ -180,7 +181,7 @@ impl Rotation {
 
 /// Make a new API key; its secret is in this answer only.
 #[utoipa::path(
-    post, path = "/v1/api-keys", tag = "API keys", request_body = KeyWish,
+    post, path = "/v1/api-keys", operation_id = "createApiKey", tag = "API keys", request_body = KeyWish,
     responses((status = 201, description = "The key with its secret", body = ShownKey))
 )]
 pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Answer<(StatusCode, Json<ShownKey>)> {
@@ -193,7 +194,7 @@ pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Answe
 
 /// List the organization's keys, revoked ones too.
 #[utoipa::path(
-    get, path = "/v1/api-keys", tag = "API keys",
+    get, path = "/v1/api-keys", operation_id = "listApiKeys", tag = "API keys",
     responses((status = 200, description = "Without their secrets", body = KeyList))
 )]
 pub async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<KeyList>> {
@@ -203,7 +204,7 @@ pub async fn list(State(app): State<App>, caller: Caller) -> Answer<Json<KeyList
 
 /// Revoke a key at once.
 #[utoipa::path(
-    delete, path = "/v1/api-keys", tag = "API keys",
+    delete, path = "/v1/api-keys", operation_id = "revokeApiKey", tag = "API keys",
     params(("id" = String, Query, description = "The key")),
     responses((status = 200, description = "It opens nothing any more", body = Done))
 )]
@@ -216,7 +217,7 @@ pub async fn revoke(State(app): State<App>, caller: Caller, query: Query) -> Ans
 
 /// Give a key a new secret; the old one stays good for `graceMs`.
 #[utoipa::path(
-    post, path = "/v1/api-keys/rotate", tag = "API keys", request_body = Rotation,
+    post, path = "/v1/api-keys/rotate", operation_id = "rotateApiKey", tag = "API keys", request_body = Rotation,
     responses((status = 200, description = "The key with its new secret", body = ShownKey))
 )]
 pub async fn rotate(State(app): State<App>, caller: Caller, body: Body) -> Answer<Json<ShownKey>> {

@@ -34,8 +34,8 @@ pub struct ErrorBody {
     pub context: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
-/// A schema of a closed list of words.
-pub fn words(all: impl IntoIterator<Item = &'static str>) -> RefOr<Schema> {
-    let object = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(all));
+/// A schema of a closed list of words, and what they mean.
+pub fn words(meaning: &str, all: impl IntoIterator<Item = &'static str>) -> RefOr<Schema> {
+    let object = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(all)).description(Some(meaning));
     RefOr::T(Schema::Object(object.build()))
 }

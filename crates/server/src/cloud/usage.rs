@@ -8,7 +8,6 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use vitrine_model::EpochMs;
 
 /// Milliseconds of an hour.
 const HOUR_MS: f64 = 3_600_000.0;
@@ -26,7 +25,7 @@ pub struct UsageAnswer {
     pub weight_breakdown: WeightBreakdown,
     /// The first of the month, UTC.
     #[schema(example = 1_709_251_200_000_i64)]
-    pub period_start: EpochMs,
+    pub period_start: i64,
 }
 
 /// Browser sessions by weight.
@@ -44,7 +43,7 @@ pub struct WeightBreakdown {
 ///
 /// Sessions that run count up to now.
 #[utoipa::path(
-    get, path = "/v1/usage", tag = "Usage",
+    get, path = "/v1/usage", operation_id = "readUsage", tag = "Usage",
     responses((status = 200, description = "The period's sums", body = UsageAnswer))
 )]
 pub async fn read(State(app): State<App>, caller: Caller) -> Answer<Json<UsageAnswer>> {

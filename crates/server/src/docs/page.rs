@@ -47,7 +47,7 @@ impl Page<'_> {
     fn operations(&self, tag: &str) -> (String, String) {
         let (mut links, mut articles) = (String::new(), String::new());
         for (path, item) in self.document["paths"].as_object().into_iter().flatten() {
-            for method in ["get", "post", "put", "patch", "delete"] {
+            for method in ["post", "get", "put", "patch", "delete"] {
                 let operation = &item[method];
                 if operation["tags"][0] != tag {
                     continue;
@@ -72,7 +72,7 @@ impl Page<'_> {
         }
         let parameters: Vec<_> = operation["parameters"].as_array().into_iter().flatten().collect();
         if !parameters.is_empty() {
-            html.push_str("<h4>Query</h4><table>");
+            html.push_str("<h4>Parameters</h4><table>");
             for parameter in parameters {
                 let schema = &parameter["schema"];
                 let required = parameter["required"] == true;

@@ -133,7 +133,10 @@ mod tests {
             assert!(check(wrong.clone(), |fields| fields.flag("it")).is_err(), "{wrong}");
         }
         for wrong in [json!(null), json!(1), json!(""), json!("12345"), json!("a\u{0}"), json!("é\n")] {
-            assert!(check(wrong.clone(), |fields| fields.text("it", 1..=4).map(|text| text.map(str::len))).is_err(), "{wrong}");
+            assert!(
+                check(wrong.clone(), |fields| fields.text("it", 1..=4).map(|text| text.map(str::len))).is_err(),
+                "{wrong}"
+            );
         }
         let words = |fields: &Fields| fields.word("it", &[1, 2], |number| if number == 1 { "one" } else { "two" });
         for wrong in [json!(null), json!("ONE"), json!("three"), json!(1), json!(["one"])] {

@@ -171,3 +171,34 @@ async fn from_the_request_to_ready_takes_milliseconds() {
     eprintln!("POST to ready with a node that is ready at once: p50 {:?}, p95 {:?}", times[25], times[47]);
     harness.finish().await;
 }
+
+#[tokio::test]
+async fn a_request_that_is_sent_again_makes_one_session() {
+    let mut harness = Harness::raised().await;
+    harness.node(4).await;
+    let send = async |idempotency_key: &str, body: &str| {
+        let (key, length) = (&harness.key, body.len());
+        harness
+            .send(&format!(
+                "POST /v1/browsers HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: {idempotency_key}\r\n\
+                 Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            ))
+            .await
+    };
+    let first = send("one", r#"{"weight":"light","stealth":false}"#).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    let again = send("one", r#"{ "stealth": false, "weight": "light" }"#).await;
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    send("one", "{}").await.expect(400, "INVALID_REQUEST");
+    send(&"x".repeat(256), "{}").await.expect(400, "INVALID_REQUEST");
+    send("two", r#"{"har":true}"#).await.expect(501, "NOT_IMPLEMENTED");
+    send("two", r#"{"har":true}"#).await.expect(501, "NOT_IMPLEMENTED");
+    assert_eq!(send("three", "{}").await.status, 201);
+    let list = harness.as_us("GET", "/v1/browsers", None).await;
+    assert_eq!(list.body["data"].as_array().unwrap().len(), 2);
+    let together = futures_util::future::join_all((0..8).map(|_| send("four", "{}"))).await;
+    assert!(together.iter().all(|answer| [201, 409].contains(&answer.status)), "{together:?}");
+    let list = harness.as_us("GET", "/v1/browsers", None).await;
+    assert_eq!(list.body["data"].as_array().unwrap().len(), 3);
+    harness.finish().await;
+}

@@ -107,3 +107,38 @@ async fn the_page_shows_every_operation_and_asks_nobody() {
     }
     harness.finish().await;
 }
+
+#[tokio::test]
+async fn a_generator_can_read_the_document() {
+    let harness = Harness::documented().await;
+    let document: Value = serde_json::from_str(&harness.server.openapi()).unwrap();
+    let mut references = Vec::new();
+    collect_references(&document, &mut references);
+    assert!(references.len() > 50);
+    for reference in references {
+        let pointer = reference.strip_prefix('#').expect("a reference inside the document");
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+    let found = operations(&document);
+    let ids: std::collections::BTreeSet<_> =
+        found.iter().map(|(_, _, operation)| operation["operationId"].as_str()).collect();
+    assert_eq!(ids.len(), found.len(), "operation ids are unique");
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    assert!(
+        schemas.keys().all(|name| name.starts_with(|first: char| first.is_ascii_uppercase())),
+        "{:?}",
+        schemas.keys()
+    );
+    harness.finish().await;
+}
+
+fn collect_references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|field| collect_references(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_references(item, found)),
+        _ => {}
+    }
+}

@@ -5,12 +5,14 @@ use crate::answer::Answer;
 use crate::app::App;
 use crate::clock::month_start;
 use crate::gate::Caller;
+use crate::once::Once;
 use crate::request::body;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use vitrine_model::wire::Workload;
 use vitrine_model::{
@@ -37,7 +39,7 @@ pub struct CreatedBrowser {
     pub isolation: Isolation,
     #[schema(schema_with = super::egress_profiles)]
     pub egress_profile: EgressProfile,
-    pub created_at: EpochMs,
+    pub created_at: i64,
     pub max_duration_ms: u64,
     pub idle_timeout_ms: u64,
     pub region: Option<String>,
@@ -47,26 +49,43 @@ pub struct CreatedBrowser {
 ///
 /// It answers at once with `queued`; poll `GET /v1/browsers?id=…&waitMs=30000` until it is `ready`.
 #[utoipa::path(
-    post, path = "/v1/browsers", tag = "Browser sessions", request_body = Wish,
+    post, path = "/v1/browsers", operation_id = "createBrowser", tag = "Browser sessions", request_body = Wish,
+    params(
+        ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same body gets the same answer for a day, and makes one session"),
+    ),
     responses(
         (status = 201, description = "Queued", body = CreatedBrowser),
         (status = 501, description = "A field that this version understands but does not act on yet: `NOT_IMPLEMENTED`", body = crate::cloud::ErrorBody),
         (status = 503, description = "`SCHEDULING_FAILED` with `reason`", body = crate::cloud::ErrorBody),
     )
 )]
-pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Answer<(StatusCode, Json<CreatedBrowser>)> {
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<(StatusCode, Json<Value>)> {
     let fields = body::object(body, app.body_limits()).await?;
     let wish = Wish::read(&fields, &app.config)?;
+    let once = Once::begin(&app, &caller, &headers, &fields).await?;
+    if let Once::Answered(answer) = once {
+        return Ok((StatusCode::CREATED, Json(answer)));
+    }
+    let made = make(&app, &caller, wish).await;
+    once.end(&app, &made).await?;
+    Ok((StatusCode::CREATED, Json(serde_json::to_value(made?).map_err(Error::internal)?)))
+}
+
+async fn make(app: &App, caller: &Caller, wish: Wish) -> Result<CreatedBrowser, Error> {
     let plan = caller.organization.plan;
     wish.check_plan(&app.config, plan)?;
     wish.check_built()?;
     let spec = wish.spec(&app.config, plan);
-    check_placeable(&app, &caller, &spec).await?;
-    let session = queue(&app, &caller, spec).await?;
+    check_placeable(app, caller, &spec).await?;
+    let session = queue(app, caller, spec).await?;
     app.metrics.created();
     app.moved(&session);
-    app.placement.notify_one();
-    Ok((StatusCode::CREATED, Json(created(&session))))
+    Ok(created(&session))
 }
 
 /// Fails for what could never be placed, now that the client is still there to hear it.

@@ -13,7 +13,7 @@ use vitrine_model::{EndReason, Error, SessionId};
 ///
 /// Ending one that is over is no mistake.
 #[utoipa::path(
-    delete, path = "/v1/browsers", tag = "Browser sessions",
+    delete, path = "/v1/browsers", operation_id = "endBrowser", tag = "Browser sessions",
     params(("id" = String, Query, description = "The session")),
     responses((status = 200, description = "It is ending, or over", body = Done))
 )]

@@ -11,7 +11,7 @@ use crate::gate::Caller;
 use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
-use vitrine_model::{EgressProfile, EndReason, EpochMs, Error, Isolation, Permission, Status, Weight};
+use vitrine_model::{EgressProfile, EndReason, Error, Isolation, Permission, Status, Weight};
 use vitrine_store::Session;
 
 /// A browser session.
@@ -37,12 +37,12 @@ pub struct Browser {
     pub duration: Option<u64>,
     /// Epoch milliseconds.
     #[schema(example = 1_772_078_705_353_i64)]
-    pub created_at: EpochMs,
+    pub created_at: i64,
     /// When it became ready.
-    pub started_at: Option<EpochMs>,
-    pub ended_at: Option<EpochMs>,
+    pub started_at: Option<i64>,
+    pub ended_at: Option<i64>,
     /// When it ends at the latest; null until it is ready.
-    pub expires_at: Option<EpochMs>,
+    pub expires_at: Option<i64>,
     #[schema(schema_with = end_reasons)]
     pub end_reason: Option<EndReason>,
     /// Why it failed.
@@ -99,9 +99,9 @@ pub struct ListedBrowser {
     pub isolation: Isolation,
     #[schema(schema_with = egress_profiles)]
     pub egress_profile: EgressProfile,
-    pub created_at: EpochMs,
-    pub started_at: Option<EpochMs>,
-    pub expires_at: Option<EpochMs>,
+    pub created_at: i64,
+    pub started_at: Option<i64>,
+    pub expires_at: Option<i64>,
 }
 
 /// The sessions that are not over, newest first.
@@ -111,23 +111,29 @@ pub struct BrowserList {
 }
 
 fn statuses() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words(Status::ALL.map(Status::as_str))
+    words("Where it is in its life", Status::ALL.map(Status::as_str))
 }
 
 fn weights() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words(Weight::ALL.map(Weight::as_str))
+    words("Memory tier; `heavy` from plan pro", Weight::ALL.map(Weight::as_str))
 }
 
 fn isolations() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words(Isolation::ALL.map(Isolation::as_str))
+    words(
+        "Whether the machine may hold other organizations' sessions; `dedicated` from plan pro",
+        Isolation::ALL.map(Isolation::as_str),
+    )
 }
 
 fn egress_profiles() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words(EgressProfile::ALL.map(EgressProfile::as_str))
+    words(
+        "The way out: `shared-dc` is direct and the default, `byo-proxy` is the body's `proxy`",
+        EgressProfile::ALL.map(EgressProfile::as_str),
+    )
 }
 
 fn end_reasons() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words(EndReason::ALL.map(EndReason::as_str))
+    words("Why it is over; null until then", EndReason::ALL.map(EndReason::as_str))
 }
 
 /// The session's address, for those who may drive it.

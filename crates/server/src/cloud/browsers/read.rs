@@ -7,10 +7,11 @@ use crate::gate::Caller;
 use crate::request::Query;
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
+use serde::Serialize;
 use std::time::Duration;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 use vitrine_model::{Error, Kind, SessionId, Status};
 use vitrine_store::Session;
 
@@ -27,37 +28,34 @@ const LIMIT_MAX: u64 = 100;
 ///
 /// With `id` one session, without it those that are not over, newest first.
 #[utoipa::path(
-    get, path = "/v1/browsers", tag = "Browser sessions",
+    get, path = "/v1/browsers", operation_id = "readBrowsers", tag = "Browser sessions",
     params(
         ("id" = Option<String>, Query, description = "The session"),
         ("waitMs" = Option<u64>, Query, minimum = 0, maximum = 30_000, description = "With `id`: answer only once it has left `queued` and `assigning`, or after this time"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 100, description = "Without `id`: how many; 25 when left out"),
     ),
     responses(
-        (status = 200, description = "`Browser` with `id`, else `BrowserList`", body = inline(OneOrMany)),
+        (status = 200, description = "`Browser` with `id`, else `BrowserList`", body = OneOrMany),
     )
 )]
-pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers: HeaderMap) -> Answer<Response> {
+pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers: HeaderMap) -> Answer<Json<OneOrMany>> {
     if query.text("id").is_some() {
         let wait_ms = query.integer("waitMs", 0..=WAIT_MS_MAX)?.unwrap_or(0);
         let id: SessionId = query.id("session")?;
         let session = settled(&app, &caller, &id, Duration::from_millis(wait_ms)).await?;
-        return Ok(Json(view(&app, &caller, session, &headers).await?).into_response());
+        return Ok(Json(OneOrMany::One(Box::new(view(&app, &caller, session, &headers).await?))));
     }
     let limit = query.integer("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT) as u32;
     let sessions = app.store.active_sessions(caller.organization_id(), Kind::Browser, limit).await?;
     let data = sessions.iter().map(|session| listed(&app, &caller, session, &headers)).collect::<Result<_, _>>()?;
-    Ok(Json(BrowserList { data }).into_response())
+    Ok(Json(OneOrMany::Many(BrowserList { data })))
 }
 
-/// What `GET /v1/browsers` answers.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "the shape for the API document; the answer itself is written by each branch")]
-#[schema(description = "One session with `id`, else a list")]
-enum OneOrMany {
-    #[schema(title = "One")]
+/// One session with `id`, else a list.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
     One(Box<Browser>),
-    #[schema(title = "Many")]
     Many(BrowserList),
 }
 

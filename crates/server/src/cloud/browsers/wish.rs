@@ -24,13 +24,10 @@ const PROFILE_KEY_BYTES_MAX: usize = 128;
 #[serde(rename_all = "camelCase")]
 #[schema(as = CreateBrowser, example = json!({"weight": "light", "maxDurationMs": 300_000}))]
 pub struct Wish {
-    /// Memory tier. `heavy` from plan pro.
     #[schema(required = false, schema_with = super::weights)]
     pub weight: Weight,
-    /// Whether the machine may hold other organizations' sessions. `dedicated` from plan pro.
     #[schema(required = false, schema_with = super::isolations)]
     pub isolation: Isolation,
-    /// Outbound IP profile. Left out: `byo-proxy` with a `proxy`, else `shared-dc`.
     #[schema(required = false, schema_with = super::egress_profiles)]
     pub egress_profile: EgressProfile,
     /// Anti-detection, from plan builder.
@@ -46,18 +43,18 @@ pub struct Wish {
     #[schema(required = false, default = false)]
     pub har: bool,
     /// The longest it may run. Left out: what the plan allows.
-    #[schema(minimum = 1_000)]
+    #[schema(nullable = false, minimum = 1_000)]
     pub max_duration_ms: Option<u64>,
     /// It ends so long after its last client left; 0 = never. Left out: 60,000.
-    #[schema(maximum = 86_400_000)]
+    #[schema(nullable = false, maximum = 86_400_000)]
     pub idle_timeout_ms: Option<u64>,
-    #[schema(inline)]
+    #[schema(nullable = false)]
     pub proxy: Option<WishedProxy>,
     /// A saved browser profile.
-    #[schema(max_length = 128)]
+    #[schema(nullable = false, max_length = 128)]
     pub profile_key: Option<String>,
     /// Preferred region.
-    #[schema(pattern = "^[a-z]{3}$", example = "iad")]
+    #[schema(nullable = false, pattern = "^[a-z]{3}$", example = "iad")]
     pub region: Option<String>,
 }
 
@@ -71,14 +68,14 @@ pub struct WishedProxy {
     pub host: String,
     #[schema(minimum = 1, example = 1080)]
     pub port: u16,
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(required = false, value_type = String, max_length = 255)]
     pub username: Option<Secret>,
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(required = false, value_type = String, max_length = 255)]
     pub password: Option<Secret>,
 }
 
 fn protocols() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words(ProxyProtocol::ALL.map(ProxyProtocol::as_str))
+    words("How the proxy is spoken to", ProxyProtocol::ALL.map(ProxyProtocol::as_str))
 }
 
 impl Wish {
