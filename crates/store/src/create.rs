@@ -1,10 +1,11 @@
 //! Making a session: the plan's limits are counted in the transaction that inserts the row.
 
-use crate::backend::{Sql, Transaction, locking, retry, values};
+use crate::backend::{Transaction, retry, values};
+use crate::usage::{DAY_MS, time_used};
 use crate::{Result, Session, Store, StoreError};
 use vitrine_model::wire::EgressBytes;
 use vitrine_model::wire::Workload;
-use vitrine_model::{ApiKeyId, Desired, EpochMs, Kind, OrganizationId, SessionId, Status};
+use vitrine_model::{ApiKeyId, Desired, EpochMs, OrganizationId, SessionId, Status};
 
 /// A session to be queued. Kind, weight, isolation, region and duration are the workload's.
 #[derive(Debug, Clone)]
@@ -58,13 +59,12 @@ impl Store {
         limits: CreateLimits,
         now: EpochMs,
     ) -> Result<std::result::Result<Session, Refused>> {
-        // One creation of an organization at a time: what is counted here is still true when the row is inserted.
-        const LOCK: Sql = locking!("SELECT id FROM organizations WHERE id = $1", "FOR NO KEY UPDATE");
         let session = new.queued(now);
         let mut tx = self.begin().await?;
-        if tx.first(LOCK, values![new.organization.as_str()]).await?.is_none() {
-            tx.rollback().await?;
-            return Err(StoreError::Missing("organization"));
+        if tx.is_concurrent() {
+            // One creation of an organization at a time: what is counted next is still true when the row is inserted.
+            const LOCK: &str = "SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE";
+            tx.all(LOCK, values![new.organization.as_str()]).await?;
         }
         if let Some(refused) = tx.refused(&session, limits, now).await? {
             tx.rollback().await?;
@@ -112,35 +112,34 @@ impl NewSession {
 
 impl Transaction {
     async fn refused(&mut self, session: &Session, limits: CreateLimits, now: EpochMs) -> Result<Option<Refused>> {
-        let (organization, kind) = (session.organization.as_str(), session.kind());
-        let open = self
-            .first(
-                "SELECT count(*) AS open FROM sessions WHERE organization = $1 AND kind = $2
-                 AND status NOT IN ('ended', 'failed') AND status NOT IN ('ending', 'paused')",
-                values![organization, kind.as_str()],
-            )
-            .await?
-            .ok_or(StoreError::Missing("count"))?;
-        if open.get::<i64>("open")? >= i64::from(limits.concurrent) {
-            return Ok(Some(Refused::Concurrency));
-        }
-        let usage = self.usage(&session.organization, limits.period_start, now).await?;
-        let used_ms = match kind {
-            Kind::Browser => usage.browser_ms,
-            Kind::Sandbox => usage.sandbox_ms,
-        };
-        if used_ms >= limits.hours_ms {
-            return Ok(Some(Refused::Hours));
-        }
-        let Some(profile) = &session.profile_key else { return Ok(None) };
-        let taken = self
-            .first(
-                "SELECT id FROM sessions WHERE organization = $1 AND profile_key = $2
-                 AND profile_key IS NOT NULL AND status NOT IN ('ended', 'failed')",
-                values![organization, profile.as_str()],
-            )
-            .await?;
-        Ok(taken.map(|_| Refused::ProfileInUse))
+        const SQL: &str = concat!(
+            "SELECT
+                 (SELECT count(*) FROM sessions WHERE organization = o.id AND kind = $4
+                     AND status NOT IN ('ended', 'failed') AND status NOT IN ('ending', 'paused')) AS open,
+                 (SELECT CAST(coalesce(sum(ms), 0) AS BIGINT) FROM (",
+            time_used!(),
+            ") used WHERE kind = $4) AS used_ms,
+                 (SELECT count(*) FROM sessions WHERE organization = o.id AND profile_key = $5
+                     AND profile_key IS NOT NULL AND status NOT IN ('ended', 'failed')) AS same_profile
+             FROM organizations o WHERE o.id = $1"
+        );
+        let values = values![
+            session.organization.as_str(),
+            limits.period_start / DAY_MS,
+            now,
+            session.kind().as_str(),
+            session.profile_key.as_deref(),
+        ];
+        let row = self.first(SQL, values).await?.ok_or(StoreError::Missing("organization"))?;
+        Ok(if row.get::<i64>("open")? >= i64::from(limits.concurrent) {
+            Some(Refused::Concurrency)
+        } else if row.number::<u64>("used_ms")? >= limits.hours_ms {
+            Some(Refused::Hours)
+        } else if row.get::<i64>("same_profile")? > 0 {
+            Some(Refused::ProfileInUse)
+        } else {
+            None
+        })
     }
 
     async fn insert_session(&mut self, session: &Session) -> Result<()> {

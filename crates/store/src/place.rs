@@ -47,24 +47,37 @@ pub enum Fit {
     NeverCapacity,
 }
 
+/// Queued, due and still waited for.
+macro_rules! due {
+    () => {
+        "status = 'queued' AND not_before <= $1 AND queue_deadline > $1"
+    };
+}
+
 /// The next session that is due: of the organization that holds the fewest, its oldest.
 const NEXT: Sql = locking!(
     concat!(
-        "WITH waiting AS MATERIALIZED (
-             SELECT q.organization, (
-                 SELECT count(*) FROM sessions h WHERE h.organization = q.organization
-                 AND h.status NOT IN ('ended', 'failed') AND h.status <> 'queued'
-             ) AS held
-             FROM (SELECT DISTINCT organization FROM sessions
-                   WHERE status = 'queued' AND not_before <= $1 AND queue_deadline > $1) q
-         )
-         SELECT ",
+        "SELECT ",
         session_columns!(),
-        " FROM waiting w JOIN sessions s ON s.organization = w.organization
-          WHERE s.status = 'queued' AND s.not_before <= $1 AND s.queue_deadline > $1
-          ORDER BY w.held, s.created_at, s.id LIMIT 1"
+        " FROM sessions s WHERE ",
+        due!(),
+        " AND s.organization = (
+             SELECT w.organization FROM (
+                 SELECT organization, min(created_at) AS oldest FROM sessions WHERE ",
+        due!(),
+        "        GROUP BY organization
+             ) w ORDER BY (
+                 SELECT count(*) FROM sessions h
+                 WHERE h.organization = w.organization AND h.status NOT IN ('ended', 'failed', 'queued')
+             ), w.oldest LIMIT 1
+         ) ORDER BY s.created_at, s.id LIMIT 1"
     ),
-    "FOR NO KEY UPDATE OF s SKIP LOCKED"
+    "FOR NO KEY UPDATE SKIP LOCKED"
+);
+/// Any other that is due: other servers have all of that organization in hand.
+const ANY: Sql = locking!(
+    concat!("SELECT ", session_columns!(), " FROM sessions s WHERE ", due!(), " ORDER BY s.created_at, s.id LIMIT 1"),
+    "FOR NO KEY UPDATE SKIP LOCKED"
 );
 
 /// The machines that can hold a session, best first: its region, not where it just failed, one that is already its
@@ -119,11 +132,10 @@ impl Store {
 
     async fn place_once(&self, now: EpochMs, options: PlaceOptions, run: &RunId) -> Result<Attempt> {
         let mut tx = self.begin().await?;
-        let Some(row) = tx.first(NEXT, values![now]).await? else {
+        let Some(mut session) = tx.next_due(now).await? else {
             tx.rollback().await?;
             return Ok(Attempt::NothingDue);
         };
-        let mut session = Session::from_row(&row)?;
         let Some((machine, epoch)) = tx.machine_for(&session, now - options.fresh_beat_ms).await? else {
             tx.put_off(&session, now, now + options.retry_ms).await?;
             tx.commit().await?;
@@ -157,6 +169,14 @@ impl Store {
 }
 
 impl Transaction {
+    async fn next_due(&mut self, now: EpochMs) -> Result<Option<Session>> {
+        let mut next = self.first(NEXT, values![now]).await?;
+        if next.is_none() && self.is_concurrent() {
+            next = self.first(ANY, values![now]).await?;
+        }
+        next.as_ref().map(Session::from_row).transpose()
+    }
+
     /// The machine for a session, its row locked.
     async fn machine_for(&mut self, session: &Session, beaten_since: EpochMs) -> Result<Option<(MachineId, i64)>> {
         let dedicated = session.isolation() == Isolation::Dedicated;

@@ -1,6 +1,6 @@
 //! Metering: one record for each session that ran, written with its end, and the sums over them.
 
-use crate::backend::{Row, Transaction, values};
+use crate::backend::{Row, values};
 use crate::{Result, Store};
 use vitrine_model::{EpochMs, Kind, OrganizationId, SessionId, Weight};
 
@@ -34,17 +34,20 @@ pub struct WeightCounts {
     pub heavy: u64,
 }
 
-const DAY_MS: i64 = 86_400_000;
+/// What days are made of.
+pub(crate) const DAY_MS: i64 = 86_400_000;
 
-/// Ended sessions come from the days' sums, running ones from their rows.
-const USAGE: &str =
-    "SELECT kind, weight, CAST(sum(sessions) AS BIGINT) AS sessions, CAST(sum(duration_ms) AS BIGINT) AS ms
-    FROM (
-        SELECT kind, weight, sessions, duration_ms FROM usage_days WHERE organization = $1 AND day >= $2
-        UNION ALL
-        SELECT kind, coalesce(weight, ''), 1, CASE WHEN started_at < $3 THEN $3 - started_at ELSE 0 END FROM sessions
-        WHERE organization = $1 AND status NOT IN ('ended', 'failed') AND started_at IS NOT NULL
-    ) ran GROUP BY kind, weight";
+/// Sessions and milliseconds of organization `$1` since day `$2` up to `$3`: those that ended come from the days' sums, those
+/// that run from their rows.
+macro_rules! time_used {
+    () => {
+        "SELECT kind, weight, sessions, duration_ms AS ms FROM usage_days WHERE organization = $1 AND day >= $2
+         UNION ALL
+         SELECT kind, coalesce(weight, ''), 1, CASE WHEN started_at < $3 THEN $3 - started_at ELSE 0 END FROM sessions
+         WHERE organization = $1 AND status NOT IN ('ended', 'failed', 'queued') AND started_at IS NOT NULL"
+    };
+}
+pub(crate) use time_used;
 
 impl Usage {
     fn from_rows(rows: &[Row]) -> Result<Usage> {
@@ -70,8 +73,12 @@ impl Usage {
 impl Store {
     /// What an organization used since `period_start` (its UTC day, whole).
     pub async fn usage(&self, organization: &OrganizationId, period_start: EpochMs, now: EpochMs) -> Result<Usage> {
-        let values = values![organization.as_str(), period_start / DAY_MS, now];
-        Usage::from_rows(&self.all(USAGE, values).await?)
+        const SQL: &str = concat!(
+            "SELECT kind, weight, CAST(sum(sessions) AS BIGINT) AS sessions, CAST(sum(ms) AS BIGINT) AS ms FROM (",
+            time_used!(),
+            ") used GROUP BY kind, weight"
+        );
+        Usage::from_rows(&self.all(SQL, values![organization.as_str(), period_start / DAY_MS, now]).await?)
     }
 
     /// A session's record; `None` while it runs, or when it never did.
@@ -88,13 +95,5 @@ impl Store {
             ended_at: row.get("ended_at")?,
             duration_ms: row.number("duration_ms")?,
         }))
-    }
-}
-
-impl Transaction {
-    /// The same, as this transaction sees it.
-    pub(crate) async fn usage(&mut self, organization: &OrganizationId, start: EpochMs, now: EpochMs) -> Result<Usage> {
-        let values = values![organization.as_str(), start / DAY_MS, now];
-        Usage::from_rows(&self.all(USAGE, values).await?)
     }
 }

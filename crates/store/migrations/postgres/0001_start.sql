@@ -110,7 +110,8 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_profile ON sessions (organization, profile_key)
     WHERE profile_key IS NOT NULL AND status NOT IN ('ended', 'failed');
 CREATE INDEX sessions_open ON sessions (organization, kind, created_at) WHERE status NOT IN ('ended', 'failed');
-CREATE INDEX sessions_queued ON sessions (organization, created_at) WHERE status = 'queued';
+CREATE INDEX sessions_queued ON sessions (organization, created_at, not_before, queue_deadline) WHERE status = 'queued';
+CREATE INDEX sessions_held ON sessions (organization) WHERE status NOT IN ('ended', 'failed', 'queued');
 CREATE INDEX sessions_machine ON sessions (machine_id) WHERE status NOT IN ('ended', 'failed');
 CREATE INDEX sessions_assigning ON sessions (step_deadline) WHERE status = 'assigning';
 CREATE INDEX sessions_expiring ON sessions (expires_at) WHERE status IN ('ready', 'active');
