@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const SHELL = process.env.BENCH_HEADLESS_SHELL ?? '/usr/lib/chromium/headless_shell';
+const SHELL = process.env.BENCH_HEADLESS_SHELL ?? '/usr/lib/chromium/chromium-headless-shell';
 // Chromium refuses to run its sandbox as root; an ordinary user's id is enough.
 const USER = 1000;
 
