@@ -3,6 +3,7 @@
 use super::{Config, Loaded, setting};
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
+use vitrine_server::config::Class;
 
 /// A setting with a value that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,14 @@ pub fn problems(config: &Config) -> Vec<Problem> {
         "expected at least three times server.beat_ms",
     );
     demand(server.cors_origins.iter().all(|origin| web(origin)), "server.cors_origins", "expected https://HOST");
+    let unknown =
+        config.rate_limits.0.keys().find(|name| *name != "*" && !Class::ALL.iter().any(|c| c.name() == *name));
+    let classes = Class::ALL.map(Class::name).join(", ");
+    demand(
+        unknown.is_none(),
+        "rate_limits",
+        &format!("no class `{}`; there are *, {classes}", unknown.map_or("", |name| name)),
+    );
     let region = &config.machine.region;
     demand(
         region.len() == 3 && region.bytes().all(|byte| byte.is_ascii_lowercase()),

@@ -207,7 +207,8 @@ fn explain(error: &Error) -> String {
     format!("{place}: {key}: {wrong}")
 }
 
-fn text(value: &Value) -> String {
+/// A value in the form in which it is written as a flag.
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(_, text) => text.clone(),
         Value::Array(_, items) => items.iter().map(text).collect::<Vec<_>>().join(","),

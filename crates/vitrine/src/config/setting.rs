@@ -55,6 +55,7 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
     ("data_dir", Text, Always, "Folder of the database, keys and sessions"),
     ("image_dir", Text, Always, "Folder of the images that capsules run, shared by all data folders of the machine"),
     ("public_url", Text, Always, "What clients reach the server by, for example https://browsers.example.com/prefix"),
+    ("rate_limits", Text, Long, "Requests a minute / burst by class, for example browsers.create=6000/2000,*=600/100"),
     ("store.url", Text, Always, "PostgreSQL instead of SQLite, for example postgres://user:password@host/database"),
     ("server.threads", Number, Long, "Worker threads"),
     (
@@ -112,7 +113,6 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
     ("image.apt_sources", List, Long, "Lines of a sources.list for building images; default the machine's own"),
     ("log.format", Text, Always, "text or json"),
     ("log.level", Text, Always, "error, warn, info, debug, trace, or per part, for example info,vitrine_egress=debug"),
-    ("rate_limits", Text, Long, "Requests a minute / burst by class, for example browsers.create=6000/2000,*=600/100"),
 ];
 
 const PLAN_SETTINGS: &[(&str, Kind, &str)] = &[
@@ -254,6 +254,55 @@ mod tests {
             }),
             None => drop(into.insert(prefix.to_owned())),
         }
+    }
+
+    /// Where the reference page is.
+    const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate/configuration.md");
+    /// Set to write the page anew.
+    const WRITE: &str = "WRITE_DOCS";
+
+    #[test]
+    fn the_reference_page_is_fresh() {
+        let page = reference();
+        if std::env::var_os(WRITE).is_some() {
+            std::fs::write(REFERENCE, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(REFERENCE).unwrap_or_default();
+        assert!(written == page, "run {WRITE}=1 cargo test -p vitrine reference_page");
+    }
+
+    #[test]
+    fn the_example_of_the_reference_page_is_right() {
+        let page = include_str!("reference.md");
+        let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), example).unwrap();
+        let sources = crate::config::load::Sources { file: Some(file.path().to_owned()), ..Default::default() };
+        let loaded = crate::config::load::load(&sources).unwrap();
+        assert_eq!(crate::config::check::check(&loaded), Vec::<String>::new());
+        assert_eq!(loaded.config.egress.hosts, "intranet.example.com=10.0.0.5");
+        assert_eq!(loaded.config.plans.free.concurrent_browsers, 2);
+    }
+
+    fn reference() -> String {
+        let defaults = figment::Figment::from(figment::providers::Serialized::defaults(Config::default()));
+        let mut page = include_str!("reference.md").to_owned();
+        let mut section = "";
+        for setting in all() {
+            if setting.heading != section {
+                section = &setting.heading;
+                let title = section.strip_prefix("Settings: ").map_or("General".to_owned(), |name| format!("`{name}`"));
+                page += &format!("\n## {title}\n\n| key | variable | default | |\n|---|---|---|---|\n");
+            }
+            let depends = ["data_dir", "image_dir", "server.threads"].contains(&setting.key.as_ref());
+            let default = match defaults.find_value(&setting.key).ok().map(|value| crate::config::load::text(&value)) {
+                _ if depends => "of the machine".to_owned(),
+                Some(text) if !text.is_empty() => format!("`{text}`"),
+                _ => String::new(),
+            };
+            page += &format!("| `{}` | `{}` | {default} | {} |\n", setting.key, setting.variable, setting.help);
+        }
+        page
     }
 
     #[test]
