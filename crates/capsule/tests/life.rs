@@ -62,7 +62,11 @@ async fn programs_are_given_what_was_asked() {
     assert_eq!(output, "1000\n/session/tmp\na word\nfrom the host\n");
     assert_eq!(error, "aside\n");
     assert_eq!(process.wait().await.expect("ends"), Exit::Code(0));
-    assert_eq!(shell(&capsule, User::Root, "id -u; env | sort").await.text.lines().next(), Some("0"));
+    for (user, id) in [(User::Root, "0"), (User::Ordinary, "1000")] {
+        // Programs are chosen before process 1 when memory runs out.
+        let output = shell(&capsule, user, "id -u; sleep 0.05; cat /proc/self/oom_score_adj").await.text;
+        assert_eq!(output, format!("{id}\n100\n"));
+    }
     machine.finish().await;
 }
 
@@ -220,5 +224,14 @@ async fn creation_is_quick() {
         );
         assert!(times[times.len() / 2] < Duration::from_millis(200), "{what}: {times:?}");
     }
+    machine.finish().await;
+}
+
+#[tokio::test]
+async fn an_idle_capsule_is_small() {
+    let machine = Machine::new().await;
+    let capsule = machine.capsule("idle", Profile::Browser).await;
+    let usage = capsule.usage().expect("usage");
+    assert!(usage.memory_bytes < support::MIB && usage.pids == 1, "{usage:?}");
     machine.finish().await;
 }

@@ -238,10 +238,13 @@ async fn a_capsule_outlives_its_node_and_is_adopted() {
 #[tokio::test]
 async fn a_node_killed_at_any_moment_leaves_what_a_sweep_removes() {
     let machine = Machine::new().await;
-    for round in 0..25 {
+    for round in 0..40 {
         let node = Node::start(&machine, false);
-        // The first creations begin some milliseconds after the start; every round ends it a little later.
-        tokio::time::sleep(Duration::from_millis(8 + round * 3)).await;
+        while !machine.config.directory.join("made-0").exists() {
+            tokio::time::sleep(Duration::from_micros(100)).await;
+        }
+        // A creation takes some milliseconds; every round goes on a little longer.
+        tokio::time::sleep(Duration::from_micros(round * 400)).await;
         node.kill();
         let native = Native::probe(machine.config.clone()).await.expect("a driver");
         let mut report = native.sweep(&HashSet::new()).await.expect("swept");

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use tokio::io::AsyncReadExt;
 use vitrine_capsule::image::{Definition, Settings, Store};
 use vitrine_capsule::{Capsule, Exec, Exit, Limits, Native, NativeConfig, Profile, Spec, Stdio, User};
@@ -76,6 +77,28 @@ impl Machine {
             })
             .filter(|folder| folder.exists())
             .collect()
+    }
+}
+
+impl Drop for Machine {
+    /// After a failed check, end what still runs.
+    fn drop(&mut self) {
+        for folder in self.group_folders() {
+            let groups: Vec<PathBuf> =
+                std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            for group in groups.iter().filter(|path| path.is_dir()) {
+                while let Ok(text) = std::fs::read_to_string(group.join("cgroup.procs"))
+                    && !text.is_empty()
+                {
+                    for pid in text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
+                        let _ = rustix::process::kill_process(pid, Signal::KILL);
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                let _ = std::fs::remove_dir(group);
+            }
+            let _ = std::fs::remove_dir(&folder);
+        }
     }
 }
 
