@@ -22,7 +22,7 @@ const FLAGS: &[(For, &str, &str)] = &[
     (Full, "--disable-search-engine-choice-screen", "a question that nobody answers"),
     (Both, "--disable-background-networking", "only the client's own traffic leaves and is counted"),
     (Both, "--disable-breakpad", "no crash dumps written or sent"),
-    (Both, "--disable-crash-reporter", "one process less; a crash is seen by its exit"),
+    (Both, "--disable-crash-reporter", "a crash is seen by its exit"),
     (Both, "--no-proxy-server", "the capsule's network is the proxy; the environment must not name another"),
     (Both, "--disable-quic", "UDP leads nowhere in a capsule, so QUIC would only wait for its own failure"),
     (Both, "--no-pings", "no hyperlink auditing beacons"),
@@ -34,6 +34,10 @@ const FLAGS: &[(For, &str, &str)] = &[
     (Both, "--disable-backgrounding-occluded-windows", "the same"),
     (Both, "--disable-renderer-backgrounding", "the same"),
     (Both, "--disable-ipc-flooding-protection", "a driver calls faster than a person clicks"),
+    (Shell, "--site-per-process", "every site in a process of its own, as the full browser does without being told"),
+    // With it the first page of the default context runs in the blank page's process, which is warm: its first
+    // navigation takes half the time and 30 ms less CPU. Pages of other sites, and further pages, have their own.
+    (Shell, "--renderer-process-limit=1", "the first page takes the warm process of the blank one"),
     (
         Both,
         "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
@@ -46,9 +50,15 @@ const DISABLED_FEATURES: &[(For, &str, &str)] = &[
     (Full, "MediaRouter", "casting looks for devices on the network"),
     (Full, "OptimizationHints", "downloads models"),
     (Full, "Translate", "asks a service for each foreign page"),
+    (Full, "WebUIOmniboxPopup", "a hidden page for the address bar: with the next, 60% of the start's CPU and 60 MB"),
+    (Full, "WebUIOmniboxAimPopup", "the same, and both show up among the client's targets"),
 ];
 
-const ENABLED_FEATURES: &[(For, &str, &str)] = &[];
+const ENABLED_FEATURES: &[(For, &str, &str)] = &[(
+    Both,
+    "NetworkServiceInProcess2",
+    "one process, 11 MB and a sixth of the start's CPU less; it has no sandbox either way",
+)];
 
 /// The plain flags of a build.
 pub(crate) fn of(build: Build) -> impl Iterator<Item = String> {

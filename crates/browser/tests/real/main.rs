@@ -6,8 +6,11 @@ mod trust;
 use host::LocalHost;
 use rustix::process::Signal;
 use serde_json::json;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 use vitrine_browser::{Browser, BrowserError, Build, Command, Ending, Exit, Host, Launch};
 use vitrine_cdp::protocol::page::Navigate;
@@ -169,6 +172,55 @@ async fn a_program_that_never_answers_is_given_up_and_killed() {
     let given_up = Browser::attach(host.clone(), running, Duration::from_millis(200)).await.err();
     assert!(matches!(given_up, Some(BrowserError::NotReady { .. })), "{given_up:?}");
     assert_eq!(timeout(SOON, host.adopt(&id).wait()).await.expect("killed"), Exit::Signal(9));
+}
+
+/// Answers every request with a small page until the test ends.
+async fn site() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
+    let port = listener.local_addr().expect("address").port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                while let Ok(1..) = stream.read(&mut request).await {
+                    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi";
+                    if stream.write_all(page.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+async fn open(connection: &Connection, url: String) -> Session {
+    let blank = CreateTarget { url: "about:blank".into(), ..CreateTarget::default() };
+    let page = connection.call(blank).await.expect("a page").target_id;
+    let page = connection.attach(&page).await.expect("a session");
+    let answer = page.call(Navigate { url, ..Navigate::default() }).await.expect("navigated");
+    assert_eq!(answer.error_text, None);
+    page
+}
+
+#[tokio::test]
+async fn a_page_that_hangs_holds_up_no_other() {
+    let port = site().await;
+    for build in BUILDS {
+        let host = LocalHost::new();
+        let browser = start(&host, &host.launch(build)).await;
+        let connection = browser.connection().await.expect("connection");
+        let hanging = open(&connection, format!("http://127.0.0.1:{port}/")).await;
+        let other_site = open(&connection, format!("http://localhost:{port}/")).await;
+        let same_site = open(&connection, format!("http://127.0.0.1:{port}/again")).await;
+        let forever = Evaluate { expression: "for (;;);".into(), ..Evaluate::default() };
+        hanging.call_within(Duration::from_millis(300), forever).await.expect_err("no answer");
+        browser.probe(SOON).await.expect("alive");
+        for page in [other_site, same_site] {
+            assert_eq!(timeout(SOON, evaluate(&page, "1 + 1")).await.expect("not held up"), json!(2), "{build:?}");
+        }
+        browser.close(Duration::from_secs(1)).await;
+    }
 }
 
 #[tokio::test]
