@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vitrine_model::token::{Claims, Scope, SigningKey};
-use vitrine_model::{Entropy, EpochMs, Error, MachineId, Status};
+use vitrine_model::{EndReason, Entropy, EpochMs, Error, MachineId, OrganizationId, SessionId, Status};
 use vitrine_store::{Session, Store, StoreError};
 
 /// The shared parts; clones are the same.
@@ -102,6 +102,21 @@ impl App {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// Asks a session to end; says so to everybody who cares if that changed anything. `None`: no such session.
+    pub async fn end(
+        &self,
+        id: &SessionId,
+        organization: Option<&OrganizationId>,
+        reason: EndReason,
+    ) -> Result<Option<Session>, StoreError> {
+        let now = self.clock.now();
+        let session = self.store.request_end(id, organization, reason, now).await?;
+        if let Some(session) = session.as_ref().filter(|session| session.updated_at == now) {
+            self.moved(session);
+        }
+        Ok(session)
+    }
+
     /// How much of a body is read.
     pub fn body_limits(&self) -> body::Limits {
         body::Limits {
@@ -125,7 +140,7 @@ impl App {
             _ => tracing::debug!(session = %session.id, status, generation = session.generation, "session moved"),
         }
         if session.status.is_terminal() {
-            self.metrics.over(session.end_reason.unwrap_or(vitrine_model::EndReason::ProcessLost));
+            self.metrics.over(session.end_reason.unwrap_or(EndReason::ProcessLost));
         }
         self.wakes.sessions.wake(&session.id);
         if let Some(machine) = &session.machine {
@@ -159,7 +174,7 @@ impl App {
         session.expires_at.unwrap_or_else(|| vitrine_model::browser::expires_at(self.clock.now(), longest))
     }
 
-    /// A machine's region. A machine keeps its region, so what was read once is remembered.
+    /// A machine's region, remembered once it was read: a machine keeps it while it runs.
     pub async fn region_of(&self, machine: &MachineId) -> Result<Option<String>, Error> {
         if let Some(region) = self.regions().get(machine) {
             return Ok(Some(region.clone()));
@@ -168,6 +183,11 @@ impl App {
         let mut regions = self.regions();
         *regions = machines.into_iter().map(|machine| (machine.id, machine.region_code)).collect();
         Ok(regions.get(machine).cloned())
+    }
+
+    /// A machine said where it is.
+    pub fn note_region(&self, machine: &MachineId, region: &str) {
+        self.regions().insert(machine.clone(), region.to_owned());
     }
 
     fn regions(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, String>> {

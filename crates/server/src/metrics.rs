@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use vitrine_model::{EndReason, MachineId, Status};
-use vitrine_store::{Counts, Machine, Session};
+use vitrine_store::{Counts, Machine, MachineState, Session};
 
 /// Seconds from the request to `ready`: from a warm pool to a cold machine.
 const READY_SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -143,7 +143,6 @@ impl Metrics {
     pub fn warm(&self, machine: &MachineId, warm: u32) {
         let mut all = self.warm_by_machine.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(machine.clone(), warm);
-        self.warm.set(all.values().copied().map(i64::from).sum());
     }
 
     /// The text for Prometheus, with the gauges as they are in the rows.
@@ -152,6 +151,12 @@ impl Metrics {
             let count = counts.sessions_in(status);
             self.sessions.get_or_create(&InStatus { status: status.as_str() }).set(count as i64);
         }
+        let mut warm = self.warm_by_machine.lock().unwrap_or_else(PoisonError::into_inner);
+        warm.retain(|known, _| {
+            machines.iter().any(|machine| machine.id == *known && machine.state != MachineState::Lost)
+        });
+        self.warm.set(warm.values().copied().map(i64::from).sum());
+        drop(warm);
         self.reserve.clear();
         self.slots.clear();
         for machine in machines {

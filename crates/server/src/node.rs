@@ -20,8 +20,9 @@ use tokio::time::Instant;
 use vitrine_model::api_key::hexadecimal;
 use vitrine_model::wire::{
     Assignment, Assignments, AssignmentsRequest, Beat, BeatAnswer, Register, Registered, Step, StepAnswer, StepKind,
+    Upstream,
 };
-use vitrine_model::{Code, Error, MachineId, SchedulingReason, Status};
+use vitrine_model::{Code, Desired, EndReason, Error, MachineId, SchedulingReason, Status};
 use vitrine_store::Session;
 
 /// Shows that a request comes from this process; never set on what the network brings.
@@ -109,6 +110,8 @@ impl App {
         let profiles = &self.config.egress_profiles;
         let upstream = match profiles.resolve(spec.egress_profile, &session.organization, key, spec.proxy.as_ref()) {
             Ok(upstream) => upstream,
+            // It must still be told to end; it gets no way out at all.
+            Err(_) if session.desired == Desired::End => Upstream::Rotating(Vec::new()),
             Err(error) => return Err(Box::new((session, error))),
         };
         let Some(run) = session.run.clone() else {
@@ -143,15 +146,20 @@ impl App {
     async fn refuse(&self, machine: &MachineId, epoch: i64, refused: (Session, Error)) -> Result<(), Error> {
         let (session, error) = refused;
         let Some(run) = session.run.clone() else { return Err(error) };
-        let what = StepKind::NotStarted { reason: SchedulingReason::EgressUnavailable, message: error.message };
+        let message = error.message;
+        let what = match session.status {
+            Status::Assigning => StepKind::NotStarted { reason: SchedulingReason::EgressUnavailable, message },
+            _ => StepKind::Fail { reason: EndReason::SchedulingFailed, message, egress: session.egress },
+        };
         let step =
             Step { machine: machine.clone(), epoch, session: session.id, generation: session.generation, run, what };
         self.take(&step).await.map(|_| ())
     }
 
     async fn take(&self, step: &Step) -> Result<StepAnswer, Error> {
-        let (answer, session) = self.store.step(step, self.clock.now()).await.map_err(Error::internal)?;
-        if let Some(session) = session {
+        let now = self.clock.now();
+        let (answer, session) = self.store.step(step, now).await.map_err(Error::internal)?;
+        if let Some(session) = session.filter(|session| session.updated_at == now) {
             if step.what == StepKind::Ready && session.status == Status::Ready {
                 self.metrics.ready(&session);
             }
@@ -174,6 +182,7 @@ async fn register(
     app.check_join(&shown)?;
     let register: Register = read(&body)?;
     let lease_ms = i64::try_from(app.config.lease_ms).unwrap_or(i64::MAX);
+    app.note_region(&register.machine, &register.region_code);
     let registration = app.store.register_machine(&register, app.clock.now(), lease_ms).await?;
     let epoch = registration.epoch;
     let (adopted, dropped) = (registration.adopted.len(), registration.dropped.len());

@@ -5,12 +5,14 @@ use crate::app::App;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL,
     CONTENT_SECURITY_POLICY, HeaderName, ORIGIN, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 use vitrine_model::api_key::hexadecimal;
 use vitrine_model::{Code, Error};
@@ -45,7 +47,11 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     let preflight = method == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &origin {
         Some(_) if preflight => StatusCode::NO_CONTENT.into_response(),
-        _ => next.run(request).await,
+        // A defect in one request must not cut off the others of its connection.
+        _ => AssertUnwindSafe(next.run(request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Failure(Error::internal("the request's code panicked")).into_response()),
     };
     let status = response.status();
     app.metrics.request(known_method(&method), &route, status.as_u16(), (!waits).then(|| begun.elapsed()));

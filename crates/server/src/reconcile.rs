@@ -76,16 +76,12 @@ fn until(due_at: EpochMs, now: EpochMs) -> Duration {
 
 async fn deadlines(app: App) -> Result<Option<Duration>, StoreError> {
     let now = app.clock.now();
-    for session in app.store.requeue_overdue(now).await? {
-        app.moved(&session);
-    }
-    for session in app.store.fail_overdue_queued(now).await? {
-        app.moved(&session);
-    }
-    for session in app.store.end_expired(now).await? {
-        app.moved(&session);
-    }
-    Ok(None)
+    let mut moved = app.store.requeue_overdue(now).await?;
+    moved.extend(app.store.fail_overdue_queued(now).await?);
+    moved.extend(app.store.end_expired(now).await?);
+    moved.iter().for_each(|session| app.moved(session));
+    // Each call takes a bounded number: what moved may have more behind it.
+    Ok((!moved.is_empty()).then_some(Duration::ZERO))
 }
 
 async fn reap(app: App) -> Result<Option<Duration>, StoreError> {

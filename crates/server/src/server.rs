@@ -117,11 +117,8 @@ impl Server {
         });
         let mut asked = 0;
         for session in ours {
-            let ended = self.app.store.request_end(&session.id, None, reason, self.app.clock.now()).await;
-            if let Some(session) = ended.map_err(Error::internal)? {
-                self.app.moved(&session);
-                asked += 1;
-            }
+            let ended = self.app.end(&session.id, None, reason).await.map_err(Error::internal)?;
+            asked += usize::from(ended.is_some());
         }
         Ok(asked)
     }

@@ -220,3 +220,69 @@ fn register(node: &FakeNode) -> Vec<u8> {
     };
     serde_json::to_vec(&register).unwrap()
 }
+
+#[tokio::test]
+async fn what_lost_its_upstream_fails_and_never_goes_out_directly() {
+    let mut config = raised();
+    config.egress_profiles.rotating_residential =
+        vec![ProxyUrl::try_from("http://upstream.example:8080".to_owned()).unwrap()];
+    let harness = Harness::start(config).await;
+    let node = FakeNode::register(&harness.server, 4).await;
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        let body = json!({"egressProfile": "rotating-residential"});
+        let created = harness.as_us("POST", "/v1/browsers", Some(body)).await;
+        sessions.push(created.body["id"].as_str().unwrap().to_owned());
+    }
+    let mut assigned = Vec::new();
+    while assigned.len() < 3 {
+        assigned = node.poll(200).await.items;
+    }
+    for assignment in &assigned[..2] {
+        node.step(assignment, StepKind::Ready).await;
+    }
+    let ending = assigned[1].session.to_string();
+    assert_eq!(harness.as_us("DELETE", &format!("/v1/browsers?id={ending}"), None).await.status, 200);
+
+    let forgetful = harness.another_server(raised()).await;
+    let node = FakeNode { server: forgetful, ..node };
+    let alive = |assignment: &vitrine_model::wire::Assignment| Alive {
+        session: assignment.session.clone(),
+        run: assignment.run.clone(),
+        generation: assignment.generation,
+    };
+    let registered = node.register_again(4, "boot", assigned[..2].iter().map(alive).collect()).await;
+    let adopted: Vec<_> = registered.adopted.iter().map(|adopted| adopted.session.to_string()).collect();
+    assert_eq!(adopted, [ending.as_str()], "only what is to end");
+    let none = vitrine_model::wire::Upstream::Rotating(Vec::new());
+    assert_eq!(registered.adopted[0].upstream, none);
+    let running = assigned[0].session.to_string();
+    assert_eq!(harness.until(&running, "failed").await.body["endReason"], "scheduling_failed");
+    node.step(&registered.adopted[0], StepKind::Finish { reason: EndReason::Deleted, egress: EgressBytes::default() })
+        .await;
+    assert_eq!(harness.until(&ending, "ended").await.body["endReason"], "deleted");
+    let waiting = assigned[2].session.to_string();
+    let polled = node.poll(2_000).await.items;
+    assert!(polled.is_empty(), "{polled:?}");
+    let failed = harness.until(&waiting, "failed").await;
+    assert_eq!(failed.body["error"]["reason"], "egress_unavailable", "{failed:?}");
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn a_wait_on_one_server_sees_what_happens_on_another() {
+    let harness = Harness::raised().await;
+    let node = FakeNode::register(&harness.another_server(raised()).await, 4).await;
+    let created = harness.as_us("POST", "/v1/browsers", Some(json!({}))).await;
+    let path = format!("/v1/browsers?id={}&waitMs=20000", created.body["id"].as_str().unwrap());
+    let elsewhere = async {
+        let mut items = Vec::new();
+        while items.is_empty() {
+            items = node.poll(5_000).await.items;
+        }
+        node.step(&items[0], StepKind::Ready).await;
+    };
+    let (seen, ()) = tokio::join!(harness.as_us("GET", &path, None), elsewhere);
+    assert_eq!(seen.body["status"], "ready", "{seen:?}");
+    harness.finish().await;
+}

@@ -18,9 +18,9 @@ use vitrine_server::{InProcess, Server};
 #[derive(Clone)]
 pub struct FakeNode {
     pub machine: MachineId,
-    epoch: Arc<AtomicI64>,
-    server: Server,
-    known: Arc<Mutex<Vec<Known>>>,
+    pub epoch: Arc<AtomicI64>,
+    pub server: Server,
+    pub known: Arc<Mutex<Vec<Known>>>,
     /// What it was assigned, in order.
     pub assigned: Arc<Mutex<Vec<Assignment>>>,
 }

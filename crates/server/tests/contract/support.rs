@@ -121,6 +121,12 @@ impl Harness {
         node
     }
 
+    /// A second server on the same store, which serves no clients.
+    pub async fn another_server(&self, config: ServerConfig) -> Server {
+        let clock = Arc::new(SystemClock);
+        Server::new(config, self.store.clone(), clock, entropy(), Arc::new(NoNodes)).await.unwrap()
+    }
+
     /// A key of a new organization.
     pub async fn other_organization(&self, plan: Plan) -> String {
         let organization = self.server.create_organization("theirs", plan).await.unwrap();

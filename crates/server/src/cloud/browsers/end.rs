@@ -19,8 +19,7 @@ use vitrine_model::{EndReason, Error, SessionId};
 )]
 pub async fn end(State(app): State<App>, caller: Caller, query: Query) -> Answer<Json<Done>> {
     let id: SessionId = query.id("session")?;
-    let organization = Some(caller.organization_id());
-    let session = app.store.request_end(&id, organization, EndReason::Deleted, app.clock.now()).await?;
-    app.moved(&session.ok_or_else(|| Error::not_found("session"))?);
+    let session = app.end(&id, Some(caller.organization_id()), EndReason::Deleted).await?;
+    session.ok_or_else(|| Error::not_found("session"))?;
     Ok(Json(DONE))
 }
