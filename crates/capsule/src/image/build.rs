@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::command::{Run, Said};
+use super::command::{Run, Said, require};
 use super::definition::Definition;
 use super::{ImageError, apt, programs};
 
@@ -128,6 +128,8 @@ fn debootstrap(
         doing: format!("installing Debian {suite}"),
         advice: "check that this machine's mirrors answer (`apt-get update`) and that the disk has 4 GB free, then try again",
     };
+    // Without it mmdebstrap would go on, with no /proc for what it installs.
+    require("mount", "mount")?;
     let mut command = run.command()?;
     command.args(["--verbose", "--mode=root", "--variant=apt", "--format=directory"]);
     command.args(DPKG_OPTIONS.map(|option| format!("--dpkgopt={option}")));
@@ -143,11 +145,19 @@ fn debootstrap(
     command.args(sources);
 
     let mut installation = Installation::new(definition.checks.len() as u64);
-    run.finish(&mut command, &mut |said| {
+    let finished = run.finish(&mut command, &mut |said| {
         if let Said::Line(line) = said {
             installation.hear(line);
         }
         report(installation.progress())
+    });
+    finished.map_err(|error| match error {
+        ImageError::Program { program, status, output, .. } if installation.step == Step::Checks => {
+            let doing = format!("the check `{}` in the finished image", installation.item);
+            let advice = "see `[checks]` in the definition for what it runs";
+            ImageError::Program { doing, program, status, output, advice }
+        }
+        other => other,
     })
 }
 

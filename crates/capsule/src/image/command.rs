@@ -134,7 +134,7 @@ fn follow(
 }
 
 /// Says which package brings a program that is not there.
-fn require(program: &'static str, package: &'static str) -> Result<(), ImageError> {
+pub(super) fn require(program: &'static str, package: &'static str) -> Result<(), ImageError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
     if found { Ok(()) } else { Err(ImageError::Missing { program, package }) }
