@@ -34,8 +34,8 @@ pub fn month_start(now: EpochMs) -> EpochMs {
     now.div_euclid(DAY_MS) * DAY_MS - (day_of_month(now.div_euclid(DAY_MS)) - 1) * DAY_MS
 }
 
-/// The day of the month, 1..=31, of a day counted from the epoch: the civil calendar's arithmetic with years that begin in
-/// March, so that the leap day is a year's last.
+/// The day of the month, 1..=31, of a day counted from the epoch: the civil calendar's arithmetic with years that begin
+/// in March, so that the leap day is a year's last.
 fn day_of_month(epoch_day: i64) -> i64 {
     // Days from 1 March of the year 0 to the epoch; an era is 400 years.
     const EPOCH_FROM_ERA: i64 = 719_468;

@@ -26,7 +26,8 @@ pub struct ServerConfig {
     pub regions: Vec<String>,
     /// The upstream proxies of each egress profile.
     pub egress_profiles: EgressProfiles,
-    /// Names under which an operator made private addresses reachable (`egress.hosts`): a client's proxy may be one of them.
+    /// Names under which an operator made private addresses reachable (`egress.hosts`): a client's proxy may be one of
+    /// them.
     pub egress_hosts: Vec<String>,
     /// Memory that placement promises to a browser of each weight.
     pub reserve_mb: ReserveMb,

@@ -1,5 +1,5 @@
-//! `/openapi.json`, and `/docs`: the same document as a page. The page is made here, whole, without scripts and without asking anybody
-//! else for anything, so that its content security policy can forbid everything but its own style.
+//! `/openapi.json`, and `/docs`: the same document as a page. The page is made here, whole, without scripts and without
+//! asking anybody else for anything, so that its content security policy can forbid everything but its own style.
 
 mod page;
 
@@ -30,7 +30,8 @@ pub fn router(document: &OpenApi) -> Router<App> {
     let page = Bytes::from(page::write(document, STYLE));
     let style_hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style_hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{style_hash}'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let serve_json =
         move || async move { ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, KEEP)], json).into_response() };

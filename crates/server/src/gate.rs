@@ -1,6 +1,7 @@
 //! What stands before every operation, in the contract's order: authenticate (401), rate limit (429), permission (403).
 //!
-//! The gate of an operation stands beside it in the router and in the API document; a handler behind it finds a [`Caller`].
+//! The gate of an operation stands beside it in the router and in the API document; a handler behind it finds a
+//! [`Caller`].
 
 use crate::answer::Failure;
 use crate::app::App;

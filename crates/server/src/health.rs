@@ -155,7 +155,10 @@ impl App {
 /// System health summary. No authentication required.
 #[utoipa::path(
     get, path = "/health", operation_id = "readHealth", tag = "Health",
-    responses((status = 200, description = "Healthy", body = Health), (status = 503, description = "Degraded or unhealthy", body = Health))
+    responses(
+        (status = 200, description = "Healthy", body = Health),
+        (status = 503, description = "Degraded or unhealthy", body = Health),
+    )
 )]
 pub async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
     let health = app.health().await;
@@ -169,7 +172,9 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Counters and gauges for Prometheus. No authentication required.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "readMetrics", tag = "Health",
-    responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"))
+    responses(
+        (status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text"),
+    )
 )]
 pub async fn metrics(State(app): State<App>) -> Answer<Response> {
     let snapshot = app.snapshot().await?;

@@ -94,7 +94,8 @@ impl Judged {
             .with("retryAfterMs", self.verdict.retry_after_ms))
     }
 
-    /// Adds the headers of the contract. `X-RateLimit-Reset` is the second (since the epoch) at which the bucket is full again.
+    /// Adds the headers of the contract. `X-RateLimit-Reset` is the second (since the epoch) at which the bucket is
+    /// full again.
     pub fn write(&self, headers: &mut HeaderMap, clock: &dyn Clock) {
         let reset = clock.now().saturating_add_unsigned(self.verdict.reset_ms).max(0) as u64;
         headers.insert("x-ratelimit-limit", HeaderValue::from(self.limit.per_minute));

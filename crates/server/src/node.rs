@@ -1,7 +1,8 @@
-//! `/internal/node/*`: what nodes say to the server. The handlers are the same for the machine in this process and for one far away.
+//! `/internal/node/*`: what nodes say to the server. The handlers are the same for the machine in this process and for
+//! one far away.
 //!
-//! A caller in this process shows [`InProcess`]. Over the network a machine registers with the operator's join token and from then
-//! on carries a token that is bound to its id and epoch.
+//! A caller in this process shows [`InProcess`]. Over the network a machine registers with the operator's join token
+//! and from then on carries a token that is bound to its id and epoch.
 
 use crate::answer::Answer;
 use crate::app::App;
@@ -185,8 +186,9 @@ async fn register(
     app.note_region(&register.machine, &register.region_code);
     let registration = app.store.register_machine(&register, app.clock.now(), lease_ms).await?;
     let epoch = registration.epoch;
+    let Register { machine, version, .. } = &register;
     let (adopted, dropped) = (registration.adopted.len(), registration.dropped.len());
-    tracing::info!(machine = %register.machine, epoch, adopted, dropped, version = register.version, "machine registered");
+    tracing::info!(%machine, epoch, adopted, dropped, version, "machine registered");
     registration.dropped.iter().for_each(|session| app.moved(session));
     app.placement.notify_one();
     Ok(Json(Registered {

@@ -1,4 +1,5 @@
-//! Around every request: an id, headers that keep browsers careful, one log line for what went wrong, one sample for `/metrics`.
+//! Around every request: an id, headers that keep browsers careful, one log line for what went wrong, one sample for
+//! `/metrics`.
 
 use crate::answer::{Cause, Failure};
 use crate::app::App;

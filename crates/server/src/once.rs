@@ -1,4 +1,5 @@
-//! `Idempotency-Key`: a client that does not know whether its request arrived sends it again and gets the first one's answer.
+//! `Idempotency-Key`: a client that does not know whether its request arrived sends it again and gets the first one's
+//! answer.
 
 use crate::app::App;
 use crate::gate::Caller;

@@ -27,11 +27,11 @@ const OPERATOR_KEY: &str = "operatorKey";
 pub const REQUIRES: &str = "x-requires";
 
 /// What the document says of the whole.
-const DESCRIPTION: &str = "Browsers for programs, which people can look into. Every id is 32 characters of `a-z0-9`, every time is \
-epoch milliseconds, ids travel in the query or the body, unknown fields of a body are ignored and a wrong one is named. Errors \
-are `{ error, code, … }`. Every answer to a key carries `X-RateLimit-Limit` (a minute), `X-RateLimit-Remaining` and \
-`X-RateLimit-Reset` (the second since the epoch at which the whole burst is there again); a 429 also carries `Retry-After` \
-(seconds). Every answer carries `X-Request-Id`, which the log knows.";
+const DESCRIPTION: &str = "Browsers for programs, which people can look into. Every id is 32 characters of `a-z0-9`, \
+every time is epoch milliseconds, ids travel in the query or the body, unknown fields of a body are ignored and a wrong \
+one is named. Errors are `{ error, code, … }`. Every answer to a key carries `X-RateLimit-Limit` (a minute), \
+`X-RateLimit-Remaining` and `X-RateLimit-Reset` (the second since the epoch at which the whole burst is there again); a \
+429 also carries `Retry-After` (seconds). Every answer carries `X-Request-Id`, which the log knows.";
 
 /// The answers that gates and readers give, with the name under which operations refer to them.
 const SHARED: [(Code, &str, &str); 8] = [
@@ -40,7 +40,7 @@ const SHARED: [(Code, &str, &str); 8] = [
     (
         Code::PermissionDenied,
         "Forbidden",
-        "The key lacks a permission (`PERMISSION_DENIED`), or the plan a feature (`PLAN_FEATURE_UNAVAILABLE`, `PLAN_LIMIT_EXCEEDED`)",
+        "The key lacks a permission: `PERMISSION_DENIED`; or the plan does: `PLAN_FEATURE_UNAVAILABLE`, `PLAN_LIMIT_EXCEEDED`",
     ),
     (Code::NotFound, "NotFound", "No such thing, or another organization's"),
     (Code::InvalidState, "InvalidState", "Not possible in its state"),

@@ -1,5 +1,5 @@
-//! What must become true eventually: loops without input, each woken by a signal and by a timer, each safe to run twice and on
-//! several servers at once. After a crash the same loops pick up what was left.
+//! What must become true eventually: loops without input, each woken by a signal and by a timer, each safe to run twice
+//! and on several servers at once. After a crash the same loops pick up what was left.
 
 use crate::app::App;
 use futures_util::future::BoxFuture;

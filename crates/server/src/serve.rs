@@ -1,7 +1,7 @@
 //! The accept loop: HTTP/1.1 over TCP, with limits on connections, heads and idle time.
 //!
-//! Our own and not `axum::serve`, because a client that sends its head byte by byte must be cut off, because every connection is
-//! joined at the end, and because the gateway takes the raw socket back out of an upgrade.
+//! Our own and not `axum::serve`, because a client that sends its head byte by byte must be cut off, because every
+//! connection is joined at the end, and because the gateway takes the raw socket back out of an upgrade.
 
 use crate::gate::Peer;
 use axum::Router;

@@ -1,5 +1,5 @@
-//! Hints inside this process: whoever waits for something looks again at once. The rows stay the truth, and everybody who waits
-//! also looks from time to time.
+//! Hints inside this process: whoever waits for something looks again at once. The rows stay the truth, and everybody
+//! who waits also looks from time to time.
 
 use std::collections::HashMap;
 use std::hash::Hash;

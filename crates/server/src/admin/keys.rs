@@ -30,7 +30,8 @@ fn organization(query: &Query) -> Result<OrganizationId, Error> {
 
 /// Make a key for an organization; its secret is in this answer only.
 #[utoipa::path(
-    post, path = "/admin/v1/api-keys", operation_id = "createOrganizationKey", tag = "Operator", request_body = OrganizationKeyWish,
+    post, path = "/admin/v1/api-keys", operation_id = "createOrganizationKey", tag = "Operator",
+    request_body = OrganizationKeyWish,
     responses((status = 201, description = "The key with its secret", body = ShownKey))
 )]
 pub async fn create(State(app): State<App>, body: Body) -> Answer<(StatusCode, Json<ShownKey>)> {

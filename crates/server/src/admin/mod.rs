@@ -1,4 +1,5 @@
-//! The operator's API, `/admin/v1`: organizations, their plans and keys, machines, all sessions, the settings in effect.
+//! The operator's API, `/admin/v1`: organizations, their plans and keys, machines, all sessions, the settings in
+//! effect.
 
 pub mod keys;
 pub mod machines;

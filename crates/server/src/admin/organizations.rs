@@ -87,7 +87,8 @@ pub async fn list(State(app): State<App>) -> Answer<Json<OrganizationList>> {
 
 /// Make an organization. It has no API key yet.
 #[utoipa::path(
-    post, path = "/admin/v1/organizations", operation_id = "createOrganization", tag = "Operator", request_body = OrganizationWish,
+    post, path = "/admin/v1/organizations", operation_id = "createOrganization", tag = "Operator",
+    request_body = OrganizationWish,
     responses((status = 201, description = "The organization", body = OrganizationView))
 )]
 pub async fn create(State(app): State<App>, body: Body) -> Answer<(StatusCode, Json<OrganizationView>)> {

@@ -177,13 +177,8 @@ async fn a_request_that_is_sent_again_makes_one_session() {
     let mut harness = Harness::raised().await;
     harness.node(4).await;
     let send = async |idempotency_key: &str, body: &str| {
-        let (key, length) = (&harness.key, body.len());
-        harness
-            .send(&format!(
-                "POST /v1/browsers HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: {idempotency_key}\r\n\
-                 Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-            ))
-            .await
+        let headers = [format!("Idempotency-Key: {idempotency_key}"), format!("Content-Length: {}", body.len())];
+        harness.send(&(harness.post_head(&headers.each_ref().map(String::as_str)) + body)).await
     };
     let first = send("one", r#"{"weight":"light","stealth":false}"#).await;
     assert_eq!(first.status, 201, "{first:?}");

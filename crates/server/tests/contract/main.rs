@@ -7,6 +7,7 @@ mod keys;
 mod lifecycle;
 mod node;
 mod plans;
+mod postgres;
 mod support;
 mod transport;
 mod wrong;

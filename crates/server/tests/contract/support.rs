@@ -63,7 +63,7 @@ pub struct Harness {
     pub operator_key: String,
     stop: CancellationToken,
     tasks: JoinSet<()>,
-    _directory: TempDir,
+    _directory: Option<TempDir>,
 }
 
 impl Harness {
@@ -77,12 +77,17 @@ impl Harness {
         Self::start(raised()).await
     }
 
-    pub async fn start(mut config: ServerConfig) -> Self {
+    pub async fn start(config: ServerConfig) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(directory.path().join("test.db"));
+        Self { _directory: Some(directory), ..Self::start_on(location, config).await }
+    }
+
+    /// A server on this database.
+    pub async fn start_on(location: Location, mut config: ServerConfig) -> Self {
         let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(|| ErrorLog).try_init();
         let operator_key = ApiKeySecret::operator(entropy().as_ref());
         config.operator_key = Some(operator_key.hash());
-        let directory = tempfile::tempdir().unwrap();
-        let location = Location::Sqlite(directory.path().join("test.db"));
         let store = Store::open(location, StoreOptions::default()).await.unwrap();
         let server = Server::new(config, store.clone(), Arc::new(SystemClock), entropy(), Arc::new(NoNodes)).await;
         let server = server.unwrap();
@@ -104,7 +109,7 @@ impl Harness {
             operator_key: operator_key.reveal().to_owned(),
             stop,
             tasks,
-            _directory: directory,
+            _directory: None,
         }
     }
 
@@ -152,12 +157,17 @@ impl Harness {
     pub async fn ask(&self, method: &str, path: &str, key: Option<&str>, body: Option<Value>) -> Reply {
         let authorization = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let length = body.len();
-        self.send(&format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{authorization}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}",
-            self.address
-        ))
-        .await
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
+        self.send(&format!("{head}{authorization}Content-Length: {}\r\n\r\n{body}", body.len())).await
+    }
+
+    /// The head of a `POST /v1/browsers` with our key and these headers.
+    pub fn post_head(&self, headers: &[&str]) -> String {
+        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        format!(
+            "POST /v1/browsers HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n{headers}\r\n",
+            self.address, self.key
+        )
     }
 
     /// Sends bytes as they are and reads one answer.

@@ -32,10 +32,7 @@ async fn a_head_that_comes_byte_by_byte_is_cut_off() {
 #[tokio::test]
 async fn a_body_that_comes_too_slowly_is_given_up() {
     let harness = Harness::start(ServerConfig { body_timeout_ms: 300, ..raised() }).await;
-    let request = format!(
-        "POST /v1/browsers HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{{",
-        harness.key
-    );
+    let request = harness.post_head(&["Content-Length: 100"]) + "{";
     harness.send(&request).await.expect(400, "INVALID_REQUEST");
     harness.finish().await;
 }
@@ -44,22 +41,13 @@ async fn a_body_that_comes_too_slowly_is_given_up() {
 async fn ten_megabytes_are_answered_and_not_reset() {
     let harness = Harness::raised().await;
     for size in [1024 * 1024 + 1, 10 * 1024 * 1024] {
-        let head = format!(
-            "POST /v1/browsers HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n",
-            harness.key
-        );
+        let head = harness.post_head(&[&format!("Content-Length: {size}")]);
         harness.send(&(head + &" ".repeat(size))).await.expect(413, "PAYLOAD_TOO_LARGE");
     }
     let chunk = format!("{:x}\r\n{}\r\n", 65_536, " ".repeat(65_536));
-    let head = format!(
-        "POST /v1/browsers HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
-        harness.key
-    );
+    let head = harness.post_head(&["Transfer-Encoding: chunked"]);
     harness.send(&(head + &chunk.repeat(40) + "0\r\n\r\n")).await.expect(413, "PAYLOAD_TOO_LARGE");
-    let head = format!(
-        "POST /v1/browsers HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 100000000000\r\n\r\n",
-        harness.key
-    );
+    let head = harness.post_head(&["Expect: 100-continue", "Content-Length: 100000000000"]);
     harness.send(&head).await.expect(413, "PAYLOAD_TOO_LARGE");
     harness.finish().await;
 }
@@ -124,9 +112,8 @@ async fn browsers_are_told_to_be_careful_and_only_named_origins_may_ask() {
     assert_eq!(plain.header("referrer-policy"), Some("no-referrer"));
     assert_eq!(plain.header("access-control-allow-origin"), None);
     for (origin, allowed) in [("https://app.example.org", true), ("https://evil.example.org", false)] {
-        let request = format!(
-            "OPTIONS /v1/browsers HTTP/1.1\r\nHost: a\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n"
-        );
+        let preflight = "OPTIONS /v1/browsers HTTP/1.1\r\nHost: a\r\nAccess-Control-Request-Method: POST\r\n";
+        let request = format!("{preflight}Origin: {origin}\r\nConnection: close\r\n\r\n");
         let answer = harness.send(&request).await;
         assert_eq!(answer.header("access-control-allow-origin"), allowed.then_some(origin));
         assert_eq!(answer.status == 204, allowed, "{answer:?}");

@@ -4,6 +4,7 @@ use super::wish::Wish;
 use crate::answer::Answer;
 use crate::app::App;
 use crate::clock::month_start;
+use crate::cloud::ErrorBody;
 use crate::gate::Caller;
 use crate::once::Once;
 use crate::request::body;
@@ -51,12 +52,13 @@ pub struct CreatedBrowser {
 #[utoipa::path(
     post, path = "/v1/browsers", operation_id = "createBrowser", tag = "Browser sessions", request_body = Wish,
     params(
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "The same key with the same body gets the same answer for a day, and makes one session"),
+        ("Idempotency-Key" = Option<String>, Header, max_length = 255, 
+            description = "The same key with the same body gets the same answer for a day, and makes one session"),
     ),
     responses(
         (status = 201, description = "Queued", body = CreatedBrowser),
-        (status = 501, description = "A field that this version understands but does not act on yet: `NOT_IMPLEMENTED`", body = crate::cloud::ErrorBody),
-        (status = 503, description = "`SCHEDULING_FAILED` with `reason`", body = crate::cloud::ErrorBody),
+        (status = 501, description = "`NOT_IMPLEMENTED`: `field` is understood but not acted on yet", body = ErrorBody),
+        (status = 503, description = "`SCHEDULING_FAILED` with `reason`", body = ErrorBody),
     )
 )]
 pub async fn create(

@@ -22,8 +22,8 @@ pub struct Browser {
     pub id: String,
     #[schema(schema_with = statuses)]
     pub status: Status,
-    /// Goes unchanged into Playwright's `connectOverCDP` or Puppeteer's `connect`. Null until it is ready, after it ended, and for
-    /// keys without `browser_sessions:create`.
+    /// Goes unchanged into Playwright's `connectOverCDP` or Puppeteer's `connect`. Null until it is ready, after it
+    /// ended, and for keys without `browser_sessions:create`.
     #[schema(example = "wss://browsers.example.org/cdp/mm3e4k0vmv0c5t1s9e0z7r2k8q4w6y3a?token=cdp.…")]
     pub cdp_url: Option<String>,
     #[schema(schema_with = weights)]

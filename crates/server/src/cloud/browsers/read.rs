@@ -31,8 +31,10 @@ const LIMIT_MAX: u64 = 100;
     get, path = "/v1/browsers", operation_id = "readBrowsers", tag = "Browser sessions",
     params(
         ("id" = Option<String>, Query, description = "The session"),
-        ("waitMs" = Option<u64>, Query, minimum = 0, maximum = 30_000, description = "With `id`: answer only once it has left `queued` and `assigning`, or after this time"),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 100, description = "Without `id`: how many; 25 when left out"),
+        ("waitMs" = Option<u64>, Query, minimum = 0, maximum = 30_000, 
+            description = "With `id`: answer only once it has left `queued` and `assigning`, or after this time"),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 100, 
+            description = "Without `id`: how many; 25 when left out"),
     ),
     responses(
         (status = 200, description = "`Browser` with `id`, else `BrowserList`", body = OneOrMany),
