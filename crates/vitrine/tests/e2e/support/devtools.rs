@@ -52,16 +52,21 @@ impl Devtools {
         }
     }
 
-    /// Calls a method; on a page when `session` names one.
-    pub async fn call(&mut self, method: &str, params: Value, session: Option<&str>) -> Result<Value, Broken> {
+    /// Calls a method and does not wait for the answer; the call's number.
+    pub async fn send(&mut self, method: &str, params: Value, session: Option<&str>) -> Result<u64, Broken> {
         self.next += 1;
-        let id = self.next;
-        let mut message = json!({ "id": id, "method": method, "params": params });
+        let mut message = json!({ "id": self.next, "method": method, "params": params });
         if let Some(session) = session {
             message["sessionId"] = json!(session);
         }
         let sent = self.socket.send(Message::text(message.to_string())).await;
         sent.map_err(|error| Broken::Dropped(error.to_string()))?;
+        Ok(self.next)
+    }
+
+    /// Calls a method; on a page when `session` names one.
+    pub async fn call(&mut self, method: &str, params: Value, session: Option<&str>) -> Result<Value, Broken> {
+        let id = self.send(method, params, session).await?;
         loop {
             let message = timeout(CALL_LIMIT, self.read()).await.unwrap_or_else(|_| panic!("no answer to {method}"))?;
             if message["id"] == json!(id) {
