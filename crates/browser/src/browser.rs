@@ -8,7 +8,7 @@ use crate::launch::Launch;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use vitrine_cdp::protocol::browser::Close;
 use vitrine_cdp::protocol::runtime::Evaluate;
 use vitrine_cdp::protocol::target::{CreateTarget, DetachFromTarget, GetTargets, TargetId};
@@ -164,7 +164,7 @@ async fn blank_page(connection: &Connection) -> Result<TargetId, CdpError> {
 async fn answer(host: &dyn Host, limit: Duration) -> Result<(Version, String), BrowserError> {
     let until = Instant::now() + limit;
     loop {
-        let failure = match timeout(limit, discovery::version(host)).await {
+        let failure = match timeout_at(until, discovery::version(host)).await {
             Ok(Ok(version)) => match version.websocket_path().map(str::to_owned) {
                 Some(path) => return Ok((version, path)),
                 None => BrowserError::Unreachable("no WebSocket address in its answer".into()),
