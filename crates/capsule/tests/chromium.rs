@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use support::Machine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use vitrine_capsule::{Capsule, Exec, Process, Profile};
+use vitrine_capsule::{Capsule, Exec, Process, Profile, User};
 
 const DEVTOOLS_PORT: u16 = 9222;
 const OWN_FILTERS: u32 = 3;
@@ -52,12 +52,18 @@ async fn it_starts_and_answers_on_its_devtools_port() {
     };
     println!("answered after {:?}", started.elapsed());
     assert!(answer.contains("webSocketDebuggerUrl"), "{answer}");
-    let tree = support::shell(&capsule, vitrine_capsule::User::Root, "ps axo uid,args").await.text;
-    assert!(tree.contains("--type=renderer"), "{tree}");
+    let tree = loop {
+        let tree = support::shell(&capsule, User::Root, "ps axo uid,args").await.text;
+        if tree.contains("--type=renderer") {
+            break tree;
+        }
+        assert!(started.elapsed() < START_DEADLINE, "no renderer: {tree}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     assert!(!tree.contains("--no-sandbox"), "{tree}");
     // Below our own walls, renderers live in namespaces and under a filter of Chromium's.
     let walls = "pid=$(pgrep -f type=renderer | head -1); grep -E 'NSpid|Seccomp_filters' /proc/$pid/status";
-    let walls = support::shell(&capsule, vitrine_capsule::User::Root, walls).await.text;
+    let walls = support::shell(&capsule, User::Root, walls).await.text;
     let spaces = walls.lines().find_map(|line| line.strip_prefix("NSpid:")).map(|pids| pids.split_whitespace().count());
     let filters = walls.lines().find_map(|line| line.strip_prefix("Seccomp_filters:")).map(str::trim);
     assert!(spaces >= Some(2), "{walls}");

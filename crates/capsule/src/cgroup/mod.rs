@@ -281,3 +281,73 @@ fn remove_tree(directory: &Path) -> io::Result<()> {
         other => Ok(other?),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::hierarchy::Controller;
+    use super::*;
+
+    /// A group in a folder of plain files, which take what is written as the kernel's would.
+    fn group(base: &Path, version: Version) -> Group {
+        let controller = || Controller { base: base.to_owned(), version };
+        let all = BTreeMap::from([(base.to_owned(), version)]);
+        let (memory, pids, cpu, accounting) = (controller(), controller(), controller(), controller());
+        fs::create_dir(base.join("one")).expect("made");
+        Group::new(&Hierarchies { memory, pids, cpu, accounting, all }, "one")
+    }
+
+    fn contents(base: &Path) -> BTreeMap<String, String> {
+        let entries = fs::read_dir(base.join("one")).expect("listed").flatten();
+        let read = |entry: fs::DirEntry| {
+            let text = fs::read_to_string(entry.path()).expect("text");
+            (entry.file_name().to_string_lossy().into_owned(), text)
+        };
+        entries.map(read).collect()
+    }
+
+    fn expected(files: &[(&str, &str)]) -> BTreeMap<String, String> {
+        files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn both_versions_are_told_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let base = folder.path();
+        let mut limits = Limits { memory_bytes: 1 << 30, pids_max: 99, cpu_weight: 50, cpu_max_millis: Some(1500) };
+        let two = group(base, Version::Two);
+        two.limit(&limits).expect("set");
+        let common = ("pids.max", "99");
+        let memory = [("memory.max", "1073741824"), ("memory.swap.max", "0")];
+        let cpu = [("cpu.weight", "50"), ("cpu.max", "150000 100000")];
+        assert_eq!(contents(base), expected(&[common, memory[0], memory[1], cpu[0], cpu[1]]));
+        limits.cpu_max_millis = None;
+        two.limit(&limits).expect("set");
+        assert_eq!(contents(base)["cpu.max"], "max 100000");
+        fs::remove_dir_all(base.join("one")).expect("removed");
+
+        group(base, Version::One).limit(&limits).expect("set");
+        let cpu = [("cpu.shares", "512"), ("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "-1")];
+        let memory = ("memory.limit_in_bytes", "1073741824");
+        assert_eq!(contents(base), expected(&[common, memory, cpu[0], cpu[1], cpu[2]]));
+    }
+
+    #[test]
+    fn version_two_is_understood() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let group = group(folder.path(), Version::Two);
+        let files = [
+            ("memory.current", "4096\n"),
+            ("memory.events", "low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\noom_group_kill 0\n"),
+            ("cpu.stat", "usage_usec 1500\nuser_usec 1000\n"),
+            ("pids.current", "3\n"),
+        ];
+        for (name, text) in files {
+            fs::write(folder.path().join("one").join(name), text).expect("written");
+        }
+        let usage = Usage { memory_bytes: 4096, memory_peak_bytes: None, cpu_ns: 1_500_000, pids: 3 };
+        assert_eq!(group.usage().expect("read"), usage);
+        assert_eq!(group.oom_kills().expect("read"), 2);
+    }
+}
