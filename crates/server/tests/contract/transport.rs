@@ -120,3 +120,15 @@ async fn browsers_are_told_to_be_careful_and_only_named_origins_may_ask() {
     }
     harness.finish().await;
 }
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_without_a_word() {
+    let harness = Harness::start(ServerConfig { head_timeout_ms: 300, ..raised() }).await;
+    let mut stream = TcpStream::connect(harness.address).await.unwrap();
+    let good = format!("GET /v1/usage HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", harness.key);
+    stream.write_all(good.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answers)).await.expect("an end").unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
+    harness.finish().await;
+}
