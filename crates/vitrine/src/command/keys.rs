@@ -6,6 +6,7 @@ use crate::config::Loaded;
 use crate::output;
 use serde_json::{Value, json};
 use std::time::Duration;
+use vitrine_server::{Clock as _, SystemClock};
 
 const OWN: &str = "/v1/api-keys";
 const ANY: &str = "/admin/v1/api-keys";
@@ -100,5 +101,5 @@ fn milliseconds(time: Duration) -> i64 {
 }
 
 fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+    SystemClock.now()
 }

@@ -8,7 +8,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use vitrine_model::EpochMs;
+use vitrine_server::{Clock as _, SystemClock};
 
 const MIB: u64 = 1024 * 1024;
 /// A handful of sessions beside the rest of the machine.
@@ -21,7 +22,7 @@ const DISK_NEEDED_MB: u64 = 512;
 /// A connected client takes four descriptors.
 const FILES_WANTED: u64 = 65_536;
 /// Before this version existed, 2026-01-01: a clock that says so is not set.
-const CLOCK_EARLIEST_S: u64 = 1_767_225_600;
+const CLOCK_EARLIEST: EpochMs = 1_767_225_600_000;
 
 pub fn look(config: &Config) -> Vec<Finding> {
     let folders = [("data folder", &config.data_dir), ("image folder", &config.image_dir)];
@@ -93,9 +94,9 @@ fn open_files() -> Finding {
 
 fn clock() -> Finding {
     const NAME: &str = "clock";
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let found = output::time(i64::try_from(now * 1_000).unwrap_or(i64::MAX));
-    if now >= CLOCK_EARLIEST_S {
+    let now = SystemClock.now();
+    let found = output::time(now);
+    if now >= CLOCK_EARLIEST {
         return Finding::ok(NAME, found);
     }
     let advice = "Keys, tokens and certificates expire by the clock.\nOn Debian: apt-get install systemd-timesyncd";

@@ -1,7 +1,7 @@
 //! What a stranger meets: the first start, the command line, and what it says when something is wrong.
 
 use crate::support::server::{free_port, vitrine};
-use crate::support::{Options, Server};
+use crate::support::{Devtools, Options, Server, eventually};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -36,6 +36,52 @@ async fn one_server_a_data_folder() {
     assert_eq!(code, 1);
     assert!(error.contains(&format!("process {}", server.process_id())), "{error}");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_taken_address_is_said_to_be_taken() {
+    let server = Server::start(Options::default().with("VITRINE_POOL_BROWSERS", "0")).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let listen = format!("127.0.0.1:{}", server.port());
+    let (code, _, error) = vitrine(&["serve", "--data-dir", "data", "--listen", &listen], folder.path(), &[]);
+    assert!(code == 1 && error.contains(&listen) && error.contains("--listen"), "{code} {error}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rows_may_be_in_postgresql() {
+    let postgres = vitrine_testkit::postgres::Postgres::start().expect("a PostgreSQL; install the package postgresql");
+    let url = postgres.database().expect("a database");
+    let mut server = Server::start(Options::default().with("VITRINE_STORE_URL", url)).await;
+    assert!(!server.data.join("vitrine.db").exists());
+    let (id, cdp) = server.api().ready(serde_json::json!({})).await;
+    server.kill();
+    server.start_again().await;
+    Devtools::connect(&cdp).await.expect("the same URL connects");
+    server.api().delete(&id).await;
+    server.api().demand_end(&id, "ended", "deleted").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_image_is_built_beside_the_api_and_stops_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options { unhealthy: true, ..Options::default() };
+    let mut server = Server::start(options.with("VITRINE_IMAGE_DIR", folder.path().display().to_string())).await;
+    let api = server.api();
+    eventually("the build", || async {
+        let (_, health) = api.call(reqwest::Method::GET, "/health", None).await;
+        health["reasons"].to_string().contains("is being built").then_some(())
+    })
+    .await;
+    let id = api.create(serde_json::json!({})).await;
+    assert_eq!(api.show(&id).await["status"], "queued");
+    server.signal("TERM");
+    assert!(server.ended().await.success());
+    let left: Vec<_> =
+        fs::read_dir(folder.path()).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left, ["lock"], "the unfinished image is gone");
+    server.demand_clean();
 }
 
 #[tokio::test]
