@@ -5,7 +5,7 @@ use crate::{Result, StoreError, migrations};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{ConnectOptions, Database, Encode, Executor, PgPool, Postgres, Sqlite, SqlitePool, Type};
+use sqlx::{ConnectOptions, Connection, Database, Encode, Executor, PgPool, Postgres, Sqlite, SqlitePool, Type};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -19,6 +19,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENTS_KEPT: usize = 96;
 /// Page cache of each SQLite connection, in KiB: negative is SQLite's sign for KiB.
 const PAGE_CACHE: &str = "-1024";
+/// A connection that lay idle for longer is asked whether its server is still there; asking costs a round trip.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// Tries of a transaction that lost against another one.
 const TRIES_MAX: u32 = 8;
 
@@ -89,6 +91,10 @@ impl Store {
 
     /// Begins a transaction that may read and then write: on SQLite it is the only writer from its first moment.
     pub(crate) async fn begin(&self) -> Result<Transaction> {
+        retry_when(connection_is_gone, || self.begin_once()).await
+    }
+
+    async fn begin_once(&self) -> Result<Transaction> {
         Ok(match &self.pools {
             Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Pools::Postgres(pool) => Transaction::Postgres(pool.begin_with("BEGIN").await?),
@@ -103,10 +109,11 @@ impl Store {
     /// All rows of a statement that only reads.
     pub(crate) async fn all(&self, sql: impl Into<Sql>, values: &[Value]) -> Result<Vec<Row>> {
         let sql = sql.into();
-        match &self.pools {
+        let read = async || match &self.pools {
             Pools::Sqlite { readers, .. } => fetch_all(readers, sql.sqlite, values, Row::Sqlite).await,
             Pools::Postgres(pool) => fetch_all(pool, sql.postgres, values, Row::Postgres).await,
-        }
+        };
+        retry_when(connection_is_gone, read).await
     }
 
     /// The first row of a statement that only reads.
@@ -145,8 +152,15 @@ async fn open_postgres(url: &str, options: StoreOptions) -> Result<Pools> {
         .application_name("vitrine")
         .statement_cache_capacity(STATEMENTS_KEPT)
         .disable_statement_logging();
-    // A connection may have died with its server since it was last used.
-    let pool = pool(options.connections.max(1)).test_before_acquire(true).connect_with(connect).await?;
+    let pool = pool::<Postgres>(options.connections.max(1)).before_acquire(|connection, metadata| {
+        Box::pin(async move {
+            if metadata.idle_for > TRUSTED_IDLE {
+                connection.ping().await?;
+            }
+            Ok(true)
+        })
+    });
+    let pool = pool.connect_with(connect).await?;
     migrations::postgres().run(&pool).await?;
     Ok(Pools::Postgres(pool))
 }
@@ -222,11 +236,18 @@ impl Transaction {
 }
 
 /// Does a transaction again that lost against another one: a deadlock, a busy file, a row that was moved in between.
-pub(crate) async fn retry<T, F: Future<Output = Result<T>>>(mut attempt: impl FnMut() -> F) -> Result<T> {
+pub(crate) async fn retry<T, F: Future<Output = Result<T>>>(attempt: impl FnMut() -> F) -> Result<T> {
+    retry_when(lost_against_another, attempt).await
+}
+
+async fn retry_when<T, F: Future<Output = Result<T>>>(
+    again: fn(&StoreError) -> bool,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T> {
     let mut tries = 1;
     loop {
         match attempt().await {
-            Err(error) if tries < TRIES_MAX && lost_against_another(&error) => {
+            Err(error) if tries < TRIES_MAX && again(&error) => {
                 tokio::time::sleep(Duration::from_millis(u64::from(tries * tries))).await;
                 tries += 1;
             }
@@ -241,6 +262,18 @@ fn lost_against_another(error: &StoreError) -> bool {
         StoreError::Database(sqlx::Error::Database(error)) => {
             // PostgreSQL: serialization failure, deadlock. SQLite: busy, busy with a stale snapshot, busy recovering.
             matches!(error.code().as_deref(), Some("40001" | "40P01" | "5" | "517" | "261"))
+        }
+        _ => false,
+    }
+}
+
+/// Nothing was asked of the database yet, or nothing but a question: another connection can be asked.
+fn connection_is_gone(error: &StoreError) -> bool {
+    match error {
+        StoreError::Database(sqlx::Error::Io(_)) => true,
+        // PostgreSQL: shut down by its administrator, crashed, not up yet.
+        StoreError::Database(sqlx::Error::Database(error)) => {
+            matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03"))
         }
         _ => false,
     }

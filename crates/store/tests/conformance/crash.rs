@@ -2,6 +2,8 @@
 
 use crate::world::{Databases, LEASE, Node, World};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use vitrine_model::EndReason;
 use vitrine_model::wire::StepKind;
@@ -15,15 +17,15 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// Makes, places, starts and ends sessions until something stops it.
-async fn churn(world: World) -> vitrine_store::Result<()> {
+/// Makes, places, starts and ends sessions until something stops it, or it is told to.
+async fn churn(world: World, stop: Arc<AtomicBool>) -> vitrine_store::Result<()> {
     let organization = world.organization().await;
     let register = world.register(4);
     let now = world.now();
     let epoch = world.store.register_machine(&register, now, LEASE).await?.epoch;
     world.store.beat(&register.machine, epoch, None, &[], now, LEASE).await?;
     let node = Node { world: world.clone(), register, epoch };
-    loop {
+    while !stop.load(Ordering::Relaxed) {
         let new = world.new_session(&organization, crate::world::spec());
         world.store.create_session(&new, crate::world::UNLIMITED, now).await?.unwrap();
         if let Placed::Assigned(session) = world.store.place_next(now, PlaceOptions::default(), world.run()).await? {
@@ -34,6 +36,7 @@ async fn churn(world: World) -> vitrine_store::Result<()> {
             world.store.step(&node.step_for(&session, finish), now).await?;
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -68,7 +71,7 @@ fn victim() {
     let path = std::env::var_os(VICTIM).unwrap();
     runtime().block_on(async {
         let store = Store::open(Location::Sqlite(path.into()), StoreOptions::default()).await.unwrap();
-        churn(World::with(store)).await.unwrap();
+        churn(World::with(store), Arc::default()).await.unwrap();
     });
 }
 
@@ -79,12 +82,15 @@ fn a_crashed_postgres_leaves_a_whole_database() {
     runtime().block_on(async {
         let world = World::new(&databases).await;
         for _ in 0..2 {
-            let churning = tokio::spawn(churn(world.clone()));
+            let stop: Arc<AtomicBool> = Arc::default();
+            let churning: Vec<_> = (0..4).map(|_| tokio::spawn(churn(world.clone(), stop.clone()))).collect();
             tokio::time::sleep(Duration::from_millis(500)).await;
             tokio::task::block_in_place(|| postgres.crash_and_restart()).unwrap();
-            // It may have failed, or gone on: the crash may fall between two statements.
-            churning.abort();
-            let _ = churning.await;
+            stop.store(true, Ordering::Relaxed);
+            for churning in churning {
+                // It failed when a statement was under way, and went on otherwise.
+                let _ = churning.await.unwrap();
+            }
             // The same store goes on: its dead connections are found out and replaced.
             world.is_whole().await;
             assert!(world.store.last_event().await.unwrap() > 0);
