@@ -168,11 +168,12 @@ impl Store {
 
     async fn note_traffic(&self, machine: &MachineId, epoch: i64, traffic: &[Traffic]) -> Result<()> {
         const SQL: Sql = Sql {
+            // The plus keeps SQLite from looking through the whole report for each of the machine's sessions.
             sqlite: "UPDATE sessions
                 SET bytes_in = moved.value ->> 'bytes_in', bytes_out = moved.value ->> 'bytes_out'
                 FROM json_each($3) moved
                 WHERE sessions.id = moved.value ->> 'session' AND generation = moved.value ->> 'generation'
-                  AND machine_id = $1 AND machine_epoch = $2 AND status NOT IN ('ended', 'failed')",
+                  AND +machine_id = $1 AND machine_epoch = $2 AND status NOT IN ('ended', 'failed')",
             postgres: "UPDATE sessions SET bytes_in = moved.bytes_in, bytes_out = moved.bytes_out
                 FROM json_to_recordset($3::json)
                   AS moved (session TEXT, generation BIGINT, bytes_in BIGINT, bytes_out BIGINT)

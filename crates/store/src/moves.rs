@@ -10,6 +10,9 @@ use vitrine_model::{Desired, EndReason, EpochMs, MachineId, RunId, SchedulingRea
 /// A move's outcome.
 pub(crate) type Move = std::result::Result<(), NotNow>;
 
+/// How much longer each further retry of a start waits.
+const RETRY_PAUSE_MS: i64 = 500;
+
 /// A machine that placement chose, and the start it is to make.
 pub(crate) struct Assignee {
     pub(crate) machine: MachineId,
@@ -42,7 +45,8 @@ impl Session {
         self.avoid_machine = self.machine.take();
         self.run = None;
         self.step_deadline = None;
-        self.not_before = now;
+        // The first retry is immediate; what fails again may need a moment.
+        self.not_before = now + (self.attempts - 1).max(0) * RETRY_PAUSE_MS;
         Ok(())
     }
 

@@ -193,7 +193,9 @@ pub async fn a_start_is_tried_four_times(world: World) -> Outcome {
         let after = node.took(&assigned, not_started(SchedulingReason::ImageMissing)).await;
         let expected = if attempt < ATTEMPTS_MAX { Status::Queued } else { Status::Failed };
         assert_eq!(after.status, expected);
+        assert!(after.not_before - world.now() <= 1_000 && (attempt > 1 || after.not_before == world.now()));
         node.refused(&assigned, StepKind::Ready).await;
+        world.pass(SECOND);
     }
     assert!(machines.windows(2).all(|pair| pair[0] != pair[1]), "another machine each time: {machines:?}");
     let failed = world.read(&session).await;
