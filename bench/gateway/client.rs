@@ -115,9 +115,13 @@ impl Client {
 /// The path of the browser's first page.
 pub fn first_page(address: SocketAddr) -> Outcome<String> {
     let mut stream = TcpStream::connect(address)?;
-    stream.write_all(b"GET /json/list HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    stream.write_all(b"GET /json/list HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let head = read_head(&mut stream)?;
+    let bytes =
+        head.lines().find_map(|line| line.strip_prefix("Content-Length:")).ok_or("no length")?.trim().parse()?;
+    let mut answer = vec![0; bytes];
+    stream.read_exact(&mut answer)?;
+    let answer = String::from_utf8(answer)?;
     let at = answer.find("/devtools/page/").ok_or("no page")?;
     Ok(answer[at..].split('"').next().unwrap_or_default().to_owned())
 }

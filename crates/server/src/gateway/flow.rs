@@ -35,6 +35,8 @@ pub(super) struct Signs {
     pub(super) source: bool,
     /// The sink took something that it had kept waiting.
     pub(super) sink: bool,
+    /// No sign, but a question: a ping of ours went to the sink.
+    pub(super) asked: bool,
 }
 
 /// One direction.
@@ -101,11 +103,6 @@ impl Flow {
     /// Whether the sink keeps us waiting.
     pub(super) fn is_held(&self) -> bool {
         self.held.is_some()
-    }
-
-    /// Whether a frame of ours still waits for the end of the frame in flight.
-    pub(super) fn is_ours_waiting(&self) -> bool {
-        self.ours.is_some()
     }
 
     /// The signs of life since the last call.
@@ -229,7 +226,10 @@ impl Flow {
         buffer.copy_within(at..*end, at + bytes);
         buffer[at..at + bytes].copy_from_slice(&ours.frame);
         *end += bytes;
-        self.stop = ours.closes.map(Stop::Closed);
+        match ours.closes {
+            Some(code) => self.stop = Some(Stop::Closed(code)),
+            None => self.signs.asked = true,
+        }
         bytes
     }
 }

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -47,13 +47,21 @@ pub(super) struct Splice {
     to_client: Flow,
     /// Nothing goes to the browser any more: it was closed by the client or takes nothing. What it sent before may still be on its way.
     browser_done: bool,
-    client_heard_at: Instant,
-    browser_heard_at: Instant,
+    client_life: Life,
+    browser_life: Life,
     ping_at: Instant,
     timer: Pin<Box<Sleep>>,
     ending: BoxFuture<'static, EndReason>,
     farewell: oneshot::Receiver<Farewell>,
     config: Arc<GatewayConfig>,
+}
+
+/// When an end was last known to be alive.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    heard_at: Instant,
+    /// When it got the first ping that it has not answered by anything.
+    asked_at: Option<Instant>,
 }
 
 /// What ended a connection.
@@ -84,8 +92,8 @@ impl Splice {
             to_browser: Flow::new(Sender::Client, ends.client_early, metrics.bytes_to_browsers.clone()),
             to_client: Flow::new(Sender::Browser, ends.browser_early, metrics.bytes_to_clients.clone()),
             browser_done: false,
-            client_heard_at: now,
-            browser_heard_at: now,
+            client_life: Life { heard_at: now, asked_at: None },
+            browser_life: Life { heard_at: now, asked_at: None },
             ping_at,
             timer: Box::pin(sleep_until(ping_at)),
             ending: ends.ending,
@@ -103,11 +111,16 @@ impl Splice {
     }
 
     fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<Over> {
-        if let Poll::Ready(over) = self.poll_timer(context) {
-            return Poll::Ready(over);
-        }
-        if let Poll::Ready(over) = self.poll_flows(context) {
-            return Poll::Ready(over);
+        // Bytes before time: after a pause of our own, what came meanwhile is heard before anybody is called silent.
+        loop {
+            if let Poll::Ready(over) = self.poll_flows(context) {
+                return Poll::Ready(over);
+            }
+            match self.poll_timer(context) {
+                Poll::Ready(Some(over)) => return Poll::Ready(over),
+                Poll::Ready(None) => {}
+                Poll::Pending => break,
+            }
         }
         if let Poll::Ready(reason) = self.ending.as_mut().poll(context) {
             return Poll::Ready(Over::Ending(reason));
@@ -149,46 +162,54 @@ impl Splice {
     fn note_signs(&mut self) {
         let (up, down) = (self.to_browser.take_signs(), self.to_client.take_signs());
         let (client, browser) = (up.source || down.sink, down.source || up.sink);
-        if client || browser {
-            let now = Instant::now();
-            if client {
-                self.client_heard_at = now;
-            }
-            if browser {
-                self.browser_heard_at = now;
-            }
+        if !(client || browser || up.asked || down.asked) {
+            return;
+        }
+        let now = Instant::now();
+        self.client_life.note(client, down.asked, now);
+        self.browser_life.note(browser, up.asked, now);
+        if up.asked || down.asked {
+            self.arm(now);
         }
     }
 
-    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Over> {
-        while self.timer.as_mut().poll(context).is_ready() {
-            let now = Instant::now();
-            if let Some(over) = self.silence(now) {
-                return Poll::Ready(over);
-            }
-            if now >= self.ping_at {
-                self.to_client.ping(frame::ping(Sender::Browser));
-                self.to_browser.ping(frame::ping(Sender::Client));
-                self.ping_at = now + self.config.ping_time();
-            }
-            let silences =
-                [self.client_heard_at, self.browser_heard_at].map(|heard| heard + self.config.silence_time());
-            // An end that cannot be judged now is looked at again with the next ping.
-            let next = silences.into_iter().filter(|silence| *silence > now).fold(self.ping_at, Instant::min);
-            self.timer.as_mut().reset(next);
+    /// `Some` when an end is silent, `None` when pings are due and were handed to the flows.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Option<Over>> {
+        ready!(self.timer.as_mut().poll(context));
+        let now = Instant::now();
+        if let Some(over) = self.silence(now) {
+            return Poll::Ready(Some(over));
         }
-        Poll::Pending
+        if now >= self.ping_at {
+            self.to_client.ping(frame::ping(Sender::Browser));
+            self.to_browser.ping(frame::ping(Sender::Client));
+            self.ping_at = now + self.config.ping_time();
+        }
+        self.arm(now);
+        Poll::Ready(None)
     }
 
-    /// The end that gave no sign of life for too long. An end is judged when it keeps us waiting, or when it was pinged and we
-    /// listen to it.
+    /// Sets the timer to the next ping or the next moment at which an end may have been silent for too long.
+    fn arm(&mut self, now: Instant) {
+        let ends = [self.client_silent_at(), self.browser_silent_at()];
+        let next = ends.into_iter().flatten().filter(|at| *at > now).fold(self.ping_at, Instant::min);
+        self.timer.as_mut().reset(next);
+    }
+
+    /// The end that gave no sign of life for too long.
     fn silence(&self, now: Instant) -> Option<Over> {
-        let judged = |to: &Flow, from: &Flow| to.is_held() || !(to.is_ours_waiting() || from.is_held());
-        let silent = |heard: Instant| now >= heard + self.config.silence_time();
-        if silent(self.browser_heard_at) && judged(&self.to_browser, &self.to_client) {
+        if self.browser_silent_at().is_some_and(|at| now >= at) {
             return Some(Over::BrowserSilent);
         }
-        (silent(self.client_heard_at) && judged(&self.to_client, &self.to_browser)).then_some(Over::ClientSilent)
+        self.client_silent_at().is_some_and(|at| now >= at).then_some(Over::ClientSilent)
+    }
+
+    fn client_silent_at(&self) -> Option<Instant> {
+        self.client_life.silent_at(&self.to_client, &self.to_browser, &self.config)
+    }
+
+    fn browser_silent_at(&self) -> Option<Instant> {
+        self.browser_life.silent_at(&self.to_browser, &self.to_client, &self.config)
     }
 
     async fn goodbye(mut self, over: Over) {
@@ -254,6 +275,29 @@ impl Splice {
         };
         // Whether it left in time or not, there is nothing more to tell it.
         let _ = timeout(config.farewell_time(), left).await;
+    }
+}
+
+impl Life {
+    fn note(&mut self, heard: bool, asked: bool, now: Instant) {
+        if heard {
+            *self = Self { heard_at: now, asked_at: None };
+        }
+        if asked {
+            self.asked_at.get_or_insert(now);
+        }
+    }
+
+    /// When the end between these flows counts as silent, unless it gives a sign.
+    fn silent_at(&self, to: &Flow, from: &Flow, config: &GatewayConfig) -> Option<Instant> {
+        let silent_at = self.heard_at + config.silence_time();
+        if to.is_held() {
+            return Some(silent_at);
+        }
+        // Without a ping there is nothing to answer, and whoever is not listened to, because the other end takes nothing, is not heard.
+        let asked_at = self.asked_at.filter(|_| !from.is_held())?;
+        let answer_time = config.silence_time().saturating_sub(config.ping_time());
+        Some(silent_at.max(asked_at + answer_time))
     }
 }
 
