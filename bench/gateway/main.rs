@@ -28,10 +28,10 @@ const CALL: &str = r#"{"id":1,"method":"Runtime.evaluate","params":{"expression"
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, address, path] = arguments.as_slice() {
-        if word == "serve" {
-            return serve(address.parse()?, path.clone());
-        }
+    if let [word, address, path] = arguments.as_slice()
+        && word == "serve"
+    {
+        return serve(address.parse()?, path.clone());
     }
     let rounds = std::env::var("BENCH_ROUNDS").map_or(Ok(ROUNDS), |text| text.parse())?;
     let chromium = Chromium::start();

@@ -376,6 +376,29 @@ async fn an_end_that_takes_bytes_slowly_is_alive_and_one_that_takes_none_is_not(
     tokio::time::timeout(SOON, flood).await.expect("the browser is told").unwrap();
 }
 
+#[test]
+fn a_pause_of_our_own_makes_nobody_silent() {
+    let gateway = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let ends = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    ends.block_on(async {
+        let config = GatewayConfig { ping_ms: 100, silence_ms_max: 300, ..quick() };
+        let browser = Browser::new().await;
+        let public = PublicUrl::FromRequest { trust_proxy: false };
+        let fixture = gateway.spawn(Fixture::with(browser.address, config, public)).await.unwrap();
+        let (mut client, mut socket) = tokio::join!(fixture.connect(), browser.socket());
+        gateway.spawn(async { std::thread::sleep(Duration::from_secs(1)) });
+        let answer_pings = async |end: &mut Raw| {
+            for _ in 0..8 {
+                let frame = end.next().await;
+                assert_eq!(frame.opcode, PING, "{frame:?}");
+                end.send(PONG, &frame.payload).await;
+            }
+        };
+        tokio::join!(answer_pings(&mut client), answer_pings(&mut socket));
+    });
+    gateway.shutdown_background();
+}
+
 async fn wait_for_none(fixture: &Fixture) {
     while fixture.metrics.connections.get() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -67,10 +67,10 @@ impl Way<'_> {
         match json {
             Value::Array(targets) => targets.iter_mut().for_each(|target| self.rewrite(target)),
             Value::Object(fields) => {
-                if let Some(Value::String(url)) = fields.get_mut("webSocketDebuggerUrl") {
-                    if let Some(path) = url.strip_prefix(BROWSER_ORIGIN) {
-                        *url = self.base.ws(&format!("/cdp/{}{path}?token={}", self.session, self.token));
-                    }
+                if let Some(Value::String(url)) = fields.get_mut("webSocketDebuggerUrl")
+                    && let Some(path) = url.strip_prefix(BROWSER_ORIGIN)
+                {
+                    *url = self.base.ws(&format!("/cdp/{}{path}?token={}", self.session, self.token));
                 }
                 if let Some(Value::String(url)) = fields.get_mut("devtoolsFrontendUrl") {
                     // Without the token: this page lies on somebody else's server, which would read it.

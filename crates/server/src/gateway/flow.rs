@@ -233,3 +233,121 @@ impl Flow {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame;
+    use super::*;
+    use proptest::prelude::*;
+    use std::task::Waker;
+    use tokio::io::{AsyncRead, AsyncWrite};
+
+    /// A stream that gives and takes as many bytes at a time as it is told; 0 is a pause.
+    #[derive(Default)]
+    struct Scripted {
+        bytes: Vec<u8>,
+        steps: Vec<usize>,
+        step: usize,
+    }
+
+    impl Scripted {
+        fn step(&mut self) -> usize {
+            self.step += 1;
+            self.steps[self.step % self.steps.len()]
+        }
+    }
+
+    impl AsyncRead for Scripted {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            let bytes = self.step().min(self.bytes.len()).min(room.remaining());
+            if bytes == 0 && !self.bytes.is_empty() {
+                return Poll::Pending;
+            }
+            room.put_slice(&self.bytes.drain(..bytes).collect::<Vec<_>>());
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Scripted {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            let taken = self.step().min(bytes.len());
+            self.bytes.extend(&bytes[..taken]);
+            if taken == 0 { Poll::Pending } else { Poll::Ready(Ok(taken)) }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn message(bytes: usize) -> Vec<u8> {
+        let mut frame = vec![0x82, 127];
+        frame.extend((bytes as u64).to_be_bytes());
+        frame.extend((0..bytes).map(|at| at as u8));
+        frame
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<usize>> {
+        let step = prop_oneof![Just(0usize), 1usize..20, 100usize..300_000];
+        (prop::collection::vec(step, 0..6), 1usize..300_000).prop_map(|(mut steps, last)| {
+            steps.push(last);
+            steps
+        })
+    }
+
+    proptest! {
+        /// Whatever comes and goes in whatever pieces: the frames arrive whole and in order, our pings only between them, pongs to
+        /// them not at all, and our close frame last.
+        #[test]
+        fn frames_of_our_own_stand_between_theirs(
+            sizes in prop::collection::vec(prop_oneof![0usize..200, 100_000usize..300_000], 1..6),
+            source_steps in steps(),
+            sink_steps in steps(),
+            pings in prop::collection::vec(0usize..60, 0..6),
+            close_at in 0usize..200,
+        ) {
+            let pong = [&[0x8a, 7][..], b"vitrine"].concat();
+            let sent: Vec<u8> = sizes.iter().flat_map(|size| [message(*size), pong.clone()].concat()).collect();
+            let mut source = Scripted { bytes: sent, steps: source_steps, step: 0 };
+            let mut sink = Scripted { steps: sink_steps, ..Scripted::default() };
+            let mut flow = Flow::new(Sender::Browser, Bytes::new(), Counter::default());
+            let (ping, close) = (frame::ping(Sender::Browser), frame::close(Sender::Browser, 4001, "max_duration"));
+            let mut context = Context::from_waker(Waker::noop());
+            let stop = (0..).find_map(|turn| {
+                if pings.contains(&turn) {
+                    flow.ping(ping.clone());
+                }
+                if turn == close_at {
+                    flow.close(close.clone(), 4001);
+                }
+                match flow.poll(&mut context, &mut source, &mut sink) {
+                    Poll::Ready(stop) => Some(stop),
+                    Poll::Pending => None,
+                }
+            });
+            let mut seen = sink.bytes.as_slice();
+            let mut expected = sizes.iter().map(|size| message(*size));
+            while let Some(rest) = seen.strip_prefix(ping.as_slice()) {
+                seen = rest;
+            }
+            while seen.first() == Some(&0x82) {
+                let whole = expected.next().expect("no more than was sent");
+                prop_assert!(seen.starts_with(&whole), "whole and unchanged");
+                seen = &seen[whole.len()..];
+                while let Some(rest) = seen.strip_prefix(ping.as_slice()) {
+                    seen = rest;
+                }
+            }
+            match stop {
+                Some(Stop::Closed(4001)) => prop_assert_eq!(seen, close.as_slice()),
+                Some(Stop::SourceLeft) => prop_assert!(seen.is_empty() && expected.next().is_none()),
+                other => prop_assert!(false, "{other:?}"),
+            }
+            prop_assert!(!flow.is_held());
+        }
+    }
+}
