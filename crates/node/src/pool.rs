@@ -18,8 +18,10 @@ use tokio_util::task::TaskTracker;
 const STARTS_MAX: usize = 4;
 /// Share of the last ten seconds in which something waited for memory, above which the pool is not refilled.
 const MEMORY_PRESSURE_MAX: f32 = 10.0;
-/// Between two looks at memory, and after a start that failed.
+/// Between two looks at memory, and after a first start that failed.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Longest pause when start after start fails.
+const FAILING_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// The pool.
 pub(crate) struct Pool {
@@ -70,6 +72,7 @@ impl Pool {
 
     /// Keeps the pool full until told to stop, then ends what is in it.
     pub(crate) async fn keep_full(self: Arc<Self>, stop: CancellationToken) {
+        let mut pause = LOOK_AGAIN;
         while !stop.is_cancelled() {
             self.drop_dead().await;
             let wanted = async {
@@ -81,8 +84,11 @@ impl Pool {
                 false
             };
             let Some(wanted) = stop.run_until_cancelled(wanted).await else { break };
-            if wanted && !self.fill_one().await {
-                stop.run_until_cancelled(sleep(LOOK_AGAIN)).await;
+            if wanted && self.fill_one().await {
+                pause = LOOK_AGAIN;
+            } else if wanted {
+                stop.run_until_cancelled(sleep(pause)).await;
+                pause = (pause * 2).min(FAILING_PAUSE_MAX);
             }
         }
         let left: Vec<_> = self.warm().drain(..).collect();

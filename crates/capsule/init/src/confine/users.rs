@@ -23,7 +23,10 @@ pub fn namespace(uid_base: u32) -> Result<OwnedFd, Failure> {
     drop((says_made, may_leave));
     let mut word = [0];
     let count = rustix::io::read(&made, &mut word).step(|| "wait for the user namespace".into())?;
+    let join = || rustix::process::waitpid(Some(child), WaitOptions::empty()).step(|| "join the holder".into());
     if count == 0 {
+        // In a container the server may be its process 1, which would inherit the dead one.
+        join()?;
         return Err("its holder was refused").step(|| "make a user namespace".into());
     }
     let holder = format!("/proc/{}", child.as_raw_nonzero());
@@ -33,7 +36,7 @@ pub fn namespace(uid_base: u32) -> Result<OwnedFd, Failure> {
     }
     let users = File::open(format!("{holder}/ns/user")).step(|| "open the user namespace".into())?;
     drop(lets_leave);
-    rustix::process::waitpid(Some(child), WaitOptions::empty()).step(|| "join the holder".into())?;
+    join()?;
     Ok(users.into())
 }
 
