@@ -3,7 +3,7 @@
 use super::{Config, Loaded, setting};
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
-use vitrine_server::config::Class;
+use vitrine_server::config::{Class, is_region};
 
 /// A setting with a value that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,10 @@ pub struct Problem {
 }
 
 /// A lease must outlast this many beats, or one lost packet loses a machine.
-const BEATS_IN_A_LEASE: u64 = 3;
+pub const BEATS_IN_A_LEASE: u64 = 3;
+
+/// In MiB; a headless shell with one blank page takes about a hundred.
+const BROWSER_MB_MIN: u32 = 128;
 
 /// Everything that is wrong, each as `PLACE: KEY: what is wrong`.
 pub fn check(loaded: &Loaded) -> Vec<String> {
@@ -28,77 +31,94 @@ pub fn check(loaded: &Loaded) -> Vec<String> {
 
 /// What is wrong with the values themselves.
 pub fn problems(config: &Config) -> Vec<Problem> {
-    let mut found = Vec::new();
-    let mut demand = |holds: bool, key: &str, message: &str| {
+    let mut found = Found::default();
+    addresses(config, &mut found);
+    server(config, &mut found);
+    machine(config, &mut found);
+    found.0
+}
+
+#[derive(Default)]
+struct Found(Vec<Problem>);
+
+impl Found {
+    fn demand(&mut self, holds: bool, key: &str, message: impl Into<String>) {
         debug_assert!(setting::find(key).is_some(), "{key}");
         if !holds {
-            found.push(Problem { key: key.to_owned(), message: message.to_owned() });
+            self.0.push(Problem { key: key.to_owned(), message: message.into() });
         }
-    };
-    let web = |url: &str| {
-        url.parse::<http::Uri>().is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
-        })
-    };
-    demand(
-        config.public_url.as_deref().is_none_or(web),
+    }
+}
+
+fn is_web(url: &str) -> bool {
+    url.parse::<http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
+    })
+}
+
+fn addresses(config: &Config, found: &mut Found) {
+    found.demand(
+        config.public_url.as_deref().is_none_or(is_web),
         "public_url",
         "expected http://HOST or https://HOST, with or without a path prefix, without a query",
     );
     let database = config.store.url.as_ref().map(|url| url.reveal());
-    demand(
+    found.demand(
         database.is_none_or(|url| url.starts_with("postgres://") || url.starts_with("postgresql://")),
         "store.url",
         "expected postgres://USER:PASSWORD@HOST/DATABASE; leave it out for SQLite in the data folder",
     );
+    let origins = &config.server.cors_origins;
+    found.demand(origins.iter().all(|origin| is_web(origin)), "server.cors_origins", "expected https://HOST");
+    let hosts = config.egress.hosts.parse::<vitrine_egress::HostExceptions>();
+    found.demand(hosts.is_ok(), "egress.hosts", hosts.err().map(|error| error.to_string()).unwrap_or_default());
+}
+
+fn server(config: &Config, found: &mut Found) {
     let server = &config.server;
-    demand((1..=64).contains(&server.threads), "server.threads", "expected 1 to 64");
-    demand(server.connections_max > 0, "server.connections_max", "expected at least 1");
-    demand(server.body_max_bytes >= 1024, "server.body_max_bytes", "expected at least 1024");
-    demand(server.header_timeout_ms > 0, "server.header_timeout_ms", "expected at least 1");
-    demand(server.queue_deadline_ms > 0, "server.queue_deadline_ms", "expected at least 1");
-    demand(server.beat_ms > 0, "server.beat_ms", "expected at least 1");
-    demand(
+    found.demand((1..=64).contains(&server.threads), "server.threads", "expected 1 to 64");
+    found.demand(server.connections_max > 0, "server.connections_max", "expected at least 1");
+    found.demand(server.body_max_bytes >= 1024, "server.body_max_bytes", "expected at least 1024");
+    found.demand(server.header_timeout_ms > 0, "server.header_timeout_ms", "expected at least 1");
+    found.demand(server.queue_deadline_ms > 0, "server.queue_deadline_ms", "expected at least 1");
+    found.demand(server.beat_ms > 0, "server.beat_ms", "expected at least 1");
+    found.demand(
         server.lease_ms >= server.beat_ms.saturating_mul(BEATS_IN_A_LEASE),
         "server.lease_ms",
-        "expected at least three times server.beat_ms",
+        format!("expected at least {BEATS_IN_A_LEASE} times server.beat_ms"),
     );
-    demand(server.cors_origins.iter().all(|origin| web(origin)), "server.cors_origins", "expected https://HOST");
-    let unknown =
-        config.rate_limits.0.keys().find(|name| *name != "*" && !Class::ALL.iter().any(|c| c.name() == *name));
+    let is_class = |name: &String| name == "*" || Class::ALL.iter().any(|class| class.name() == name);
+    let unknown = config.rate_limits.0.keys().find(|name| !is_class(name));
     let classes = Class::ALL.map(Class::name).join(", ");
-    demand(
-        unknown.is_none(),
-        "rate_limits",
-        &format!("no class `{}`; there are *, {classes}", unknown.map_or("", |name| name)),
-    );
-    let region = &config.machine.region;
-    demand(
-        region.len() == 3 && region.bytes().all(|byte| byte.is_ascii_lowercase()),
-        "machine.region",
-        "expected three letters of a to z, for example iad",
-    );
-    demand(config.machine.slots > 0, "machine.slots", "expected at least 1");
-    demand(config.machine.reserve_total_mb != Some(0), "machine.reserve_total_mb", "expected at least 1");
-    demand(config.browser.base_mb >= 128, "browser.base_mb", "expected at least 128: a browser does not start in less");
-    demand(
-        config.pool.browsers <= config.machine.slots,
-        "pool.browsers",
-        "expected at most machine.slots: every waiting browser holds the place of a session",
-    );
-    let hosts = config.egress.hosts.parse::<vitrine_egress::HostExceptions>();
-    demand(hosts.is_ok(), "egress.hosts", &hosts.err().map(|error| error.to_string()).unwrap_or_default());
-    demand(
-        config.capsule.ca_bundle.as_deref().is_none_or(Path::is_file),
-        "capsule.ca_bundle",
-        "no such file; expected certificates in PEM form",
-    );
-    demand(
+    let name = unknown.map(String::as_str).unwrap_or_default();
+    found.demand(unknown.is_none(), "rate_limits", format!("no class `{name}`; there are *, {classes}"));
+    found.demand(
         EnvFilter::builder().parse(&config.log.level).is_ok(),
         "log.level",
         "expected error, warn, info, debug or trace, or parts with levels such as info,vitrine_egress=debug",
     );
-    found
+}
+
+fn machine(config: &Config, found: &mut Found) {
+    let machine = &config.machine;
+    found.demand(is_region(&machine.region), "machine.region", "expected three letters of a to z, for example iad");
+    found.demand(machine.slots > 0, "machine.slots", "expected at least 1");
+    found.demand(machine.reserve_total_mb != Some(0), "machine.reserve_total_mb", "expected at least 1");
+    found.demand(
+        config.browser.base_mb >= BROWSER_MB_MIN,
+        "browser.base_mb",
+        format!("expected at least {BROWSER_MB_MIN}: a browser does not start in less"),
+    );
+    found.demand(
+        config.pool.browsers <= machine.slots,
+        "pool.browsers",
+        "expected at most machine.slots: more than could ever be handed out",
+    );
+    found.demand(
+        config.capsule.ca_bundle.as_deref().is_none_or(Path::is_file),
+        "capsule.ca_bundle",
+        "no such file; expected certificates in PEM form",
+    );
 }
 
 #[cfg(test)]
@@ -116,7 +136,7 @@ mod tests {
         config.log.level = "loud,=".to_owned();
         let keys: Vec<String> = problems(&config).into_iter().map(|problem| problem.key).collect();
         let expected =
-            ["public_url", "server.lease_ms", "machine.region", "pool.browsers", "egress.hosts", "log.level"];
+            ["public_url", "egress.hosts", "server.lease_ms", "log.level", "machine.region", "pool.browsers"];
         assert_eq!(keys, expected);
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full};
-use std::sync::{Arc, OnceLock};
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 use vitrine_model::MachineId;
 use vitrine_model::wire::{Dial, DialError};
@@ -37,25 +37,35 @@ impl Transport for ToServer {
     }
 }
 
-/// From the gateway to the node, which is started after the server that it registers with.
-#[derive(Clone, Default)]
+/// From the gateway to the node, which is started after the server that it registers with. Clients that come in between, such
+/// as those of sessions that outlived the last start, wait as long as the gateway lets them.
+#[derive(Clone)]
 pub struct ToNode {
-    node: Arc<OnceLock<(MachineId, DataPlane)>>,
+    node: watch::Sender<Option<(MachineId, DataPlane)>>,
 }
 
 impl ToNode {
-    /// The node runs; only its first start counts.
+    pub fn new() -> Self {
+        Self { node: watch::Sender::new(None) }
+    }
+
+    /// The node runs and has taken up what outlived the last one.
     pub fn connect(&self, machine: MachineId, node: DataPlane) {
-        let _ = self.node.set((machine, node));
+        self.node.send_replace(Some((machine, node)));
+    }
+
+    async fn node(&self) -> Result<(MachineId, DataPlane), DialError> {
+        let mut node = self.node.subscribe();
+        let started = node.wait_for(Option::is_some).await.ok().and_then(|node| node.clone());
+        started.ok_or_else(|| DialError::Unreachable("the machine does not start".to_owned()))
     }
 }
 
 impl NodeDial for ToNode {
     fn dial<'a>(&'a self, machine: &'a MachineId, dial: Dial) -> BoxFuture<'a, Result<Connected, DialError>> {
         async move {
-            let (ours, node) =
-                self.node.get().ok_or_else(|| DialError::Unreachable("the machine is starting".to_owned()))?;
-            if ours != machine {
+            let (ours, node) = self.node().await?;
+            if ours != *machine {
                 return Err(DialError::Gone);
             }
             let dialed = node.dial(&dial).await?;

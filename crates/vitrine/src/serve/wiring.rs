@@ -3,7 +3,8 @@
 use super::data_dir::DataDir;
 use super::link::{ToNode, ToServer};
 use super::{first_start, image};
-use crate::config::Config;
+use crate::config::check::BEATS_IN_A_LEASE;
+use crate::config::{self, Config};
 use anyhow::{Context as _, anyhow};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +50,7 @@ impl Running {
         let store = store.context("could not open the database")?;
         let now = SystemClock.now();
         let (operator_key, made_keys) = first_start::prepare(data, &store, entropy.as_ref(), now).await?;
-        let to_node = ToNode::default();
+        let to_node = ToNode::new();
         let server_config = ServerConfig { operator_key: Some(operator_key), ..server_config(config) };
         let server =
             Server::new(server_config, store.clone(), Arc::new(SystemClock), entropy, Arc::new(to_node.clone()));
@@ -162,6 +163,7 @@ fn server_config(config: &Config) -> ServerConfig {
         queue_deadline_ms: config.server.queue_deadline_ms,
         lease_ms: config.server.lease_ms,
         beat_ms: config.server.beat_ms,
+        beat_fresh_ms: config.server.beat_ms.saturating_mul(BEATS_IN_A_LEASE),
         body_bytes_max: config.server.body_max_bytes,
         head_timeout_ms: config.server.header_timeout_ms,
         connections_max: config.server.connections_max,
@@ -169,7 +171,7 @@ fn server_config(config: &Config) -> ServerConfig {
     }
 }
 
-fn held(held: &crate::config::HeldProxy) -> HeldProxy {
+fn held(held: &config::HeldProxy) -> HeldProxy {
     HeldProxy { organization: held.organization.clone(), proxy: held.proxy.clone() }
 }
 
