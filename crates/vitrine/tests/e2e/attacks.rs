@@ -46,6 +46,7 @@ async fn nothing_private_is_reached_from_a_page() {
         ["169.254.169.254", "10.0.0.1", "192.168.0.1", "172.16.0.1", "100.64.0.1", "198.18.0.1", "[fd00:ec2::254]"]
             .map(str::to_owned),
     );
+    hosts.extend(["metadata.google.internal", "printer.local", "intranet", "x.localhost"].map(str::to_owned));
     hosts.extend(["127.0.0.1:9222", "localhost:9222", "10.0.2.1:9222"].map(str::to_owned));
     for host in hosts {
         assert!(!reaches(&mut devtools, &page, &format!("http://{host}/")).await, "{host} was reached");

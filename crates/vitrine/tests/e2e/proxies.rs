@@ -1,7 +1,7 @@
 //! Sessions through an upstream proxy: everything goes through it, nothing around it.
 
-use crate::support::proxy::{Authority, HOST, PASSWORD, Protocol, Proxy, USER};
-use crate::support::{Api, Options, Server, Site, server};
+use crate::support::proxy::{HOST, PASSWORD, Protocol, Proxy, USER};
+use crate::support::{Api, Authority, Options, Server, Site, server};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

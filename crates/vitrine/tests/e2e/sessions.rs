@@ -1,6 +1,6 @@
 //! One session from POST to its end.
 
-use crate::support::{Api, Devtools, Options, Server, Site};
+use crate::support::{Api, Authority, Devtools, Options, Server, Site};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -87,5 +87,17 @@ async fn many_at_once_all_work() {
     futures_util::future::join_all(each).await;
     let (_, usage) = api.call(Method::GET, "/v1/usage", None).await;
     assert_eq!(usage["totalSessions"], json!(SESSIONS), "{usage}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_authority_that_the_operator_does_not_trust_is_not_trusted() {
+    let server = Server::start(Options::default()).await;
+    let site = Site::start_secure(&Authority::new()).await;
+    let (id, mut devtools) = server.api().driven(json!({})).await;
+    let page = devtools.page().await;
+    let refused = devtools.goto(&page, &site.url("/")).await.expect_err("its certificate is nobody's");
+    assert!(refused.contains("ERR_CERT_AUTHORITY_INVALID"), "{refused}");
+    server.api().delete(&id).await;
     server.stop().await;
 }

@@ -2,6 +2,7 @@
 //! at what is left afterwards.
 
 pub mod api;
+pub mod authority;
 pub mod devtools;
 pub mod leaks;
 pub mod proxy;
@@ -9,6 +10,7 @@ pub mod server;
 pub mod site;
 
 pub use api::Api;
+pub use authority::Authority;
 pub use devtools::{Devtools, Page};
 pub use server::{Options, Server};
 pub use site::Site;

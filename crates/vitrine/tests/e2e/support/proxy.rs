@@ -1,19 +1,15 @@
 //! A proxy of the test's own: HTTP CONNECT, the same over TLS, or SOCKS5, with or without credentials. It resolves every
 //! name to loopback, so a page under a name that nobody else knows came through it.
 
+use super::Authority;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::io;
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// The name under which sessions reach it, by the operator's exception.
 pub const HOST: &str = "proxy.test";
@@ -37,36 +33,6 @@ pub struct Proxy {
 
 /// Destinations that it was asked for, and `refused` for wrong credentials.
 type Asked = Arc<Mutex<Vec<String>>>;
-
-/// A certificate authority for the test, and what its proxy shows.
-pub struct Authority {
-    pub pem: String,
-    acceptor: TlsAcceptor,
-}
-
-impl Authority {
-    pub fn new() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = params.self_signed(&key).expect("an authority");
-        let issuer = Issuer::new(params, key);
-        let server_key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![HOST.to_owned()]).expect("parameters");
-        let certificate = params.signed_by(&server_key, &issuer).expect("a certificate");
-        let private = PrivateKeyDer::Pkcs8(server_key.serialize_der().into());
-        let config = ServerConfig::builder().with_no_client_auth();
-        let config = config.with_single_cert(vec![certificate.der().clone()], private).expect("a TLS server");
-        Self { pem: authority.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) }
-    }
-
-    /// The machine's bundle and this authority, as an operator behind such a proxy would have it.
-    pub fn write_bundle(&self, path: &Path) {
-        let machine = std::fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
-        std::fs::write(path, format!("{machine}\n{}", self.pem)).expect("the bundle is written");
-    }
-}
 
 impl Proxy {
     pub async fn start(protocol: Protocol, with_credentials: bool, authority: &Authority) -> Self {

@@ -1,17 +1,27 @@
 //! A web site of the test's own, on loopback; sessions reach it as `site.test`, by the operator's exception.
 
+use super::Authority;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{Html, IntoResponse};
 use axum::routing::any;
+use axum::serve::Listener;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// The name under which sessions reach it, by the operator's exception.
+pub const HOST: &str = "site.test";
 
 /// The site; gone when dropped.
 pub struct Site {
     pub port: u16,
+    scheme: &'static str,
     seen: Seen,
     serving: JoinHandle<()>,
 }
@@ -21,17 +31,27 @@ pub type Seen = Arc<Mutex<Vec<(String, String)>>>;
 
 impl Site {
     pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::on("http", listener.local_addr().expect("an address").port(), listener)
+    }
+
+    /// The same over TLS.
+    pub async fn start_secure(authority: &Authority) -> Self {
+        let inner = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = inner.local_addr().expect("an address").port();
+        Self::on("https", port, Secure { inner, acceptor: authority.acceptor.clone() })
+    }
+
+    fn on<L: Listener<Addr = SocketAddr>>(scheme: &'static str, port: u16, listener: L) -> Self {
         let seen = Seen::default();
         let router = Router::new().fallback(any(answer)).with_state(seen.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
         let serving = tokio::spawn(async move { drop(axum::serve(listener, router).await) });
-        Self { port, seen, serving }
+        Self { port, scheme, seen, serving }
     }
 
     /// The address under which sessions reach it.
     pub fn url(&self, path: &str) -> String {
-        format!("http://site.test:{}{path}", self.port)
+        format!("{}://{HOST}:{}{path}", self.scheme, self.port)
     }
 
     pub fn seen(&self) -> Vec<(String, String)> {
@@ -42,6 +62,30 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         self.serving.abort();
+    }
+}
+
+struct Secure {
+    inner: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for Secure {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, address) = self.inner.accept().await.expect("a connection");
+            // A client that does not trust us breaks off.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
     }
 }
 
