@@ -30,14 +30,24 @@ function availableMb() {
   return Number(/MemAvailable:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))[1]) / 1024;
 }
 
+// Answers the milliseconds of each phase.
 async function operation(peer) {
-  const { browser, close } = await peer.open();
+  let begun = performance.now();
+  const phases = {};
+  const phase = async (name, work) => {
+    const done = await work;
+    phases[name] = performance.now() - begun;
+    begun = performance.now();
+    return done;
+  };
+  const { browser, close } = await phase('open', peer.open());
   const context = browser.contexts()[0] ?? (await browser.newContext());
-  const tab = await context.newPage();
-  await tab.goto(page);
+  const tab = await phase('page', context.newPage());
+  await phase('goto', tab.goto(page));
   if ((await tab.title()) !== 'local page') throw new Error(`${peer.name} shows another page`);
-  await tab.close();
-  await close();
+  begun = performance.now();
+  await phase('close', tab.close().then(close));
+  return phases;
 }
 
 async function measured(peer) {
@@ -46,13 +56,14 @@ async function measured(peer) {
   const watch = setInterval(() => (least = Math.min(least, availableMb())), 20);
   const cpu = busyMs();
   const begun = performance.now();
+  let phases;
   try {
-    await operation(peer);
+    phases = await operation(peer);
   } finally {
     clearInterval(watch);
   }
   const ms = performance.now() - begun;
-  return { ms, cpuMs: busyMs() - cpu, memoryMb: memory - Math.min(least, availableMb()) };
+  return { ...phases, ms, cpuMs: busyMs() - cpu, memoryMb: memory - Math.min(least, availableMb()) };
 }
 
 const at = (values, share) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
@@ -84,6 +95,7 @@ try {
       'p95 ms': at(of('ms'), 0.95).toFixed(1),
       'p95/p50': (at(of('ms'), 0.95) / p50).toFixed(2),
       'vs bare': (p50 / bare).toFixed(2),
+      'open/page/goto/close p50': ['open', 'page', 'goto', 'close'].map((name) => at(of(name), 0.5).toFixed(0)).join(' / '),
       'CPU ms/op': at(of('cpuMs'), 0.5).toFixed(0),
       'peak MiB': at(of('memoryMb'), 0.95).toFixed(0),
     };
