@@ -300,6 +300,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         /// Whatever comes and goes in whatever pieces: the frames arrive whole and in order, our pings only between them, pongs to
         /// them not at all, and our close frame last.
         #[test]

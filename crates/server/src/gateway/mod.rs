@@ -169,6 +169,8 @@ impl Gateway {
         let (place, farewell) = self.registry.enter(&access.session, &self.config)?;
         let connected = self.reach(&mut access, Purpose::Client).await?;
         let path = path.unwrap_or(&connected.browser_path).to_owned();
+        // A tab may close without its browser.
+        let gone = if path.starts_with("/devtools/page/") { "target_gone" } else { "browser_gone" };
         let socket = browser::open(connected, &path, &handshake.key, &handshake.accept).await?;
         let response = handshake.answer().map_err(Error::internal)?;
         let (config, metrics) = (Arc::clone(&self.config), self.metrics.clone());
@@ -181,7 +183,7 @@ impl Gateway {
             };
             let (client, client_early) = client::take_apart(upgraded);
             let browser::Socket { stream: browser, early: browser_early, ending } = socket;
-            let ends = Ends { client, client_early, browser, browser_early, ending, farewell };
+            let ends = Ends { client, client_early, browser, browser_early, gone, ending, farewell };
             let word = Splice::new(ends, config, &metrics).run().await;
             tracing::debug!(session = %access.session, why = word, "a DevTools connection is over");
         });

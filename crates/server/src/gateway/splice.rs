@@ -33,6 +33,8 @@ pub(super) struct Ends {
     pub(super) client_early: Bytes,
     pub(super) browser: Box<dyn ByteStream>,
     pub(super) browser_early: Bytes,
+    /// What the client is told when the browser's side ends and nothing says why.
+    pub(super) gone: &'static str,
     /// Resolves when the machine begins to end the run.
     pub(super) ending: BoxFuture<'static, EndReason>,
     /// Resolves when the gateway leaves its clients.
@@ -51,6 +53,7 @@ pub(super) struct Splice {
     browser_life: Life,
     ping_at: Instant,
     timer: Pin<Box<Sleep>>,
+    gone: &'static str,
     ending: BoxFuture<'static, EndReason>,
     farewell: oneshot::Receiver<Farewell>,
     config: Arc<GatewayConfig>,
@@ -96,6 +99,7 @@ impl Splice {
             browser_life: Life { heard_at: now, asked_at: None },
             ping_at,
             timer: Box::pin(sleep_until(ping_at)),
+            gone: ends.gone,
             ending: ends.ending,
             farewell: ends.farewell,
             config,
@@ -236,7 +240,7 @@ impl Splice {
             // The machine notices a dead browser a moment later than its sockets do.
             Over::BrowserLeft => match timeout(limit, &mut self.ending).await {
                 Ok(reason) => (reason.close_code(), reason.as_str()),
-                Err(_) => (INTERNAL_ERROR, "browser_gone"),
+                Err(_) => (INTERNAL_ERROR, self.gone),
             },
             Over::Farewell(Farewell::ServerShutdown) => (GOING_AWAY, EndReason::ServerShutdown.as_str()),
             Over::Farewell(Farewell::ServiceRestart) => (SERVICE_RESTART, "service_restart"),
