@@ -2,10 +2,11 @@
 //
 // Starts its own server (VITRINE_BINARY) on a data directory of its own, runs SOAK_SESSIONS (500) sessions, SOAK_TOGETHER (6) at a time,
 // and does to each one of: a clean life, a client that vanishes, a browser killed, a session deleted while it starts. Every
-// SOAK_RESTART_EVERY (60) sessions the server is killed and started again. Then it counts what is left on the machine.
+// SOAK_RESTART_EVERY (60) sessions the server is killed and started again. Then it counts what is left on the machine of its own
+// server: another one on the same machine is neither killed nor counted.
 
 import { spawn, execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -68,12 +69,23 @@ async function call(method, path, body) {
   }
 }
 
-/** Process ids of this server's capsules, by cgroup. */
+/** The name of the cgroups of this server's capsules. */
+function ownGroup() {
+  return `vitrine-${readFileSync(join(data, 'machine-id'), 'utf8').trim()}`;
+}
+
+const namespacesSeen = new Set();
+
+/** Process ids of this server's capsules, by cgroup; their network namespaces are kept in mind. */
 function capsuleProcesses() {
+  const group = `/${ownGroup()}/`;
   const found = [];
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
-      if (/\/vitrine-/.test(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))) found.push(Number(pid));
+      if (!readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(group)) continue;
+      found.push(Number(pid));
+      const namespace = readlinkSync(`/proc/${pid}/ns/net`);
+      if (namespace !== ownNamespace) namespacesSeen.add(namespace);
     } catch {
       // It ended while we looked.
     }
@@ -141,14 +153,15 @@ function left() {
   if (directories.length) lines.push(`${directories.length} capsule directories: ${directories.join(' ')}`);
   const runs = existsSync(join(data, 'runs')) ? readdirSync(join(data, 'runs')) : [];
   if (runs.length) lines.push(`${runs.length} run files`);
-  const groups = execFileSync('find', ['/sys/fs/cgroup', '-mindepth', '3', '-type', 'd', '-path', '*vitrine-*/*'], { encoding: 'utf8' }).split('\n').filter(Boolean);
+  const groups = execFileSync('find', ['/sys/fs/cgroup', '-mindepth', '3', '-type', 'd', '-path', `*/${ownGroup()}/*`], { encoding: 'utf8' }).split('\n').filter(Boolean);
   if (groups.length) lines.push(`${groups.length} cgroups`);
-  const namespaces = Number(execFileSync('sh', ['-c', 'lsns -n -t net -o NS | wc -l'], { encoding: 'utf8' }));
-  if (namespaces > namespacesBefore) lines.push(`${namespaces - namespacesBefore} network namespaces`);
+  const alive = execFileSync('lsns', ['-n', '-t', 'net', '-o', 'NS'], { encoding: 'utf8' }).split('\n').map((line) => `net:[${line.trim()}]`);
+  const namespaces = alive.filter((namespace) => namespacesSeen.has(namespace));
+  if (namespaces.length) lines.push(`${namespaces.length} network namespaces`);
   return lines;
 }
 
-const namespacesBefore = Number(execFileSync('sh', ['-c', 'lsns -n -t net -o NS | wc -l'], { encoding: 'utf8' }));
+const ownNamespace = readlinkSync('/proc/self/ns/net');
 const begun = Date.now();
 let exit = 1;
 try {
