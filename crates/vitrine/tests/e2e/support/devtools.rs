@@ -6,13 +6,17 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// A page that cannot be loaded takes egress its full time to refuse.
 const CALL_LIMIT: Duration = Duration::from_secs(40);
+
+/// Between two questions whether a page is whole, when there is an answer and when there is none.
+const PAUSE: Duration = Duration::from_millis(20);
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// A client connection.
 pub struct Devtools {
@@ -136,12 +140,23 @@ impl Devtools {
         if let Some(error) = answer["result"]["errorText"].as_str() {
             return Err(error.to_owned());
         }
-        self.evaluate(
-            page,
-            "new Promise(done => document.readyState === 'complete' ? done() : addEventListener('load', done))",
-        )
-        .await
-        .map(drop)
+        self.loaded(page).await;
+        Ok(())
+    }
+
+    /// Waits until the page is whole. A question that meets the change of a document may stay without an answer.
+    async fn loaded(&mut self, page: &Page) {
+        let deadline = Instant::now() + CALL_LIMIT;
+        let params = json!({ "expression": "document.readyState" });
+        while Instant::now() < deadline {
+            let asked = self.call("Runtime.evaluate", params.clone(), Some(&page.session));
+            let answer = timeout(ASK_AGAIN, asked).await;
+            if answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer["result"]["result"]["value"] == "complete")) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("the page is not whole after {CALL_LIMIT:?}");
     }
 
     /// The value of an expression, promises awaited; the exception's text when it throws.
