@@ -72,6 +72,7 @@ impl Node {
         let registered = register(&shared).await?;
         let every = Duration::from_millis(registered.beat_ms);
         let adopted = adopt(&shared, registered).await;
+        forget_strangers(&shared);
         sweep(&shared).await;
         tracing::info!(machine = %shared.config.machine, adopted, "the machine is registered");
         shared.tasks.spawn(shared.pool.clone().keep_full(shared.stop.clone()));
@@ -223,6 +224,16 @@ async fn adopt(shared: &Arc<Shared>, registered: Registered) -> usize {
         }
     }
     adopted
+}
+
+/// Removes the files of runs that died with nobody watching: the server was told by their absence.
+fn forget_strangers(shared: &Shared) {
+    let strangers = shared.run_files.read_all().unwrap_or_default().into_iter();
+    for run in strangers.filter(|run| !shared.runs.knows(&run.session)) {
+        if let Err(error) = shared.run_files.remove(&run.session) {
+            tracing::warn!(session = %run.session, %error, "could not remove the file of a run that is gone");
+        }
+    }
 }
 
 /// Beats until stopped; registers again when another epoch holds the machine.
