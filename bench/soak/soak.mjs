@@ -17,6 +17,8 @@ const SESSIONS = Number(process.env.SOAK_SESSIONS ?? 500);
 const TOGETHER = Number(process.env.SOAK_TOGETHER ?? 6);
 const RESTART_EVERY = Number(process.env.SOAK_RESTART_EVERY ?? 60);
 const HEALTHY_LIMIT_MS = 120_000;
+/** How long one step of a client may take; more is a client that hangs, whoever is to blame. */
+const STEP_LIMIT_MS = 60_000;
 
 const data = mkdtempSync(join(tmpdir(), 'vitrine-soak-'));
 const port = await freePort();
@@ -74,6 +76,16 @@ function ownGroup() {
   return `vitrine-${readFileSync(join(data, 'machine-id'), 'utf8').trim()}`;
 }
 
+function inAnotherServersGroup(pid) {
+  try {
+    const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+    return groups.includes('/vitrine-') && !groups.includes(`/${ownGroup()}/`);
+  } catch {
+    // It ended while we looked, and its namespace with it.
+    return true;
+  }
+}
+
 const namespacesSeen = new Set();
 
 /** Process ids of this server's capsules, by cgroup; their network namespaces are kept in mind. */
@@ -110,6 +122,16 @@ function count(word) {
   outcomes[word] = (outcomes[word] ?? 0) + 1;
 }
 
+class Hung extends Error {}
+
+async function within(step, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Hung(step)), STEP_LIMIT_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
 async function life(number) {
   const fate = ['clean', 'vanish', 'kill', 'early'][number % 4];
   const created = await call('POST', '/v1/browsers', { idleTimeoutMs: 1_000, maxDurationMs: 60_000 });
@@ -125,19 +147,19 @@ async function life(number) {
     return count(`not ready: ${session.endReason ?? session.status}`);
   }
   try {
-    const browser = await chromium.connectOverCDP(session.cdpUrl, { timeout: 10_000 });
-    const page = await browser.contexts()[0].newPage();
-    await page.goto('data:text/html,<title>soak</title>');
+    const browser = await within('connect', chromium.connectOverCDP(session.cdpUrl, { timeout: 10_000 }));
+    const page = await within('new page', browser.contexts()[0].newPage());
+    await within('goto', page.goto('data:text/html,<title>soak</title>'));
     if (fate === 'kill') {
       const victim = mainBrowserProcess(capsuleProcesses());
       if (victim) process.kill(victim, 'SIGKILL');
       await sleep(50);
     }
-    await browser.close();
+    await within('close', browser.close());
     count(fate);
-  } catch {
+  } catch (error) {
     // The server or this very browser was killed meanwhile: that is what is tested.
-    count(`${fate}, cut off`);
+    count(error instanceof Hung ? `${fate}, hung at ${error.message}` : `${fate}, cut off`);
   }
   if (fate === 'clean') await call('DELETE', `/v1/browsers?id=${id}`);
 }
@@ -155,8 +177,11 @@ function left() {
   if (runs.length) lines.push(`${runs.length} run files`);
   const groups = execFileSync('find', ['/sys/fs/cgroup', '-mindepth', '3', '-type', 'd', '-path', `*/${ownGroup()}/*`], { encoding: 'utf8' }).split('\n').filter(Boolean);
   if (groups.length) lines.push(`${groups.length} cgroups`);
-  const alive = execFileSync('lsns', ['-n', '-t', 'net', '-o', 'NS'], { encoding: 'utf8' }).split('\n').map((line) => `net:[${line.trim()}]`);
-  const namespaces = alive.filter((namespace) => namespacesSeen.has(namespace));
+  // The kernel gives the number of a namespace that is gone to the next one: somebody else's is told by its cgroup.
+  const namespaces = execFileSync('lsns', ['-n', '-t', 'net', '-o', 'NS,PID'], { encoding: 'utf8' }).split('\n').filter((line) => {
+    const [namespace, pid] = line.trim().split(/\s+/);
+    return namespacesSeen.has(`net:[${namespace}]`) && !inAnotherServersGroup(pid);
+  });
   if (namespaces.length) lines.push(`${namespaces.length} network namespaces`);
   return lines;
 }
