@@ -186,7 +186,7 @@ impl Rotation {
 )]
 pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Answer<(StatusCode, Json<ShownKey>)> {
     let wish = KeyWish::read(&body::object(body, app.body_limits()).await?, app.clock.now())?;
-    demand_cover(&caller, &wish.permissions)?;
+    demand_cover(&caller, &wish.permissions, wish.expires_at)?;
     let (key, secret) = app.make_key(caller.organization_id(), wish).await?;
     let shown = ShownKey { view: key.into(), key: secret.reveal().to_owned(), grace_until: None };
     Ok((StatusCode::CREATED, Json(shown)))
@@ -224,16 +224,23 @@ pub async fn rotate(State(app): State<App>, caller: Caller, body: Body) -> Answe
     let (id, grace_ms) = Rotation::read(&body::object(body, app.body_limits()).await?)?;
     let key = app.store.api_key(caller.organization_id(), &id).await?;
     let key = key.ok_or_else(|| Error::not_found("API key"))?;
-    demand_cover(&caller, &key.permissions)?;
+    demand_cover(&caller, &key.permissions, key.expires_at)?;
     let shown = app.rotate_key(caller.organization_id(), &id, grace_ms).await?;
-    let revoked = || Error::new(Code::InvalidState, "the key is revoked").with("status", "revoked");
-    Ok(Json(shown.ok_or_else(revoked)?))
+    let dead = || {
+        let status = if key.revoked_at.is_some() { "revoked" } else { "expired" };
+        Error::new(Code::InvalidState, format!("the key is {status}")).with("status", status)
+    };
+    Ok(Json(shown.ok_or_else(dead)?))
 }
 
-fn demand_cover(caller: &Caller, wished: &Permissions) -> Result<(), Error> {
-    if caller.key.permissions.cover(wished) {
+fn demand_cover(caller: &Caller, wished: &Permissions, expires_at: Option<EpochMs>) -> Result<(), Error> {
+    let own_end = caller.key.expires_at;
+    let field = if !caller.key.permissions.cover(wished) {
+        "permissions"
+    } else if own_end.is_some_and(|own| expires_at.is_none_or(|wished| wished > own)) {
+        "expiresAt"
+    } else {
         return Ok(());
-    }
-    Err(Error::new(Code::PermissionDenied, "permissions: nobody grants more than they have")
-        .with("field", "permissions"))
+    };
+    Err(Error::new(Code::PermissionDenied, format!("{field}: nobody grants more than they have")).with("field", field))
 }

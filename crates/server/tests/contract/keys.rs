@@ -49,9 +49,22 @@ async fn nobody_grants_more_than_they_have() {
     let list = harness.as_us("GET", "/v1/api-keys", None).await;
     let all_powerful = json!({"id": list.body["data"][0]["id"]});
     harness
-        .ask("POST", "/v1/api-keys/rotate", Some(&manager), Some(all_powerful))
+        .ask("POST", "/v1/api-keys/rotate", Some(&manager), Some(all_powerful.clone()))
         .await
         .expect(403, "PERMISSION_DENIED");
+    let end = vitrine_server::Clock::now(&vitrine_server::SystemClock) + 3_600_000;
+    let made = harness.as_us("POST", "/v1/api-keys", Some(json!({"expiresAt": end}))).await;
+    let passing = made.body["key"].as_str().unwrap();
+    for (path, body) in [
+        ("/v1/api-keys", json!({})),
+        ("/v1/api-keys", json!({"expiresAt": end + 1})),
+        ("/v1/api-keys/rotate", all_powerful),
+    ] {
+        let answer = harness.ask("POST", path, Some(passing), Some(body)).await;
+        assert_eq!(answer.expect(403, "PERMISSION_DENIED").body["field"], "expiresAt");
+    }
+    let as_long = json!({"expiresAt": end});
+    assert_eq!(harness.ask("POST", "/v1/api-keys", Some(passing), Some(as_long)).await.status, 201);
     harness.finish().await;
 }
 
@@ -93,6 +106,8 @@ async fn an_expired_key_opens_nothing() {
     assert_eq!(harness.ask("GET", "/v1/usage", Some(key), None).await.status, 200);
     tokio::time::sleep(Duration::from_millis(350)).await;
     harness.ask("GET", "/v1/usage", Some(key), None).await.expect(401, "UNAUTHENTICATED");
+    let rotated = harness.as_us("POST", "/v1/api-keys/rotate", Some(json!({"id": made.body["id"]}))).await;
+    assert_eq!(rotated.expect(409, "INVALID_STATE").body["status"], "expired");
     harness.finish().await;
 }
 
