@@ -70,6 +70,22 @@ async fn an_api_key_opens_its_own_organizations_sessions() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_revoked_lets_its_clients_go_and_not_those_who_came_by_token() {
+    let config = GatewayConfig { ping_ms: 100, silence_ms_max: 60_000, ..quick() };
+    let (fixture, browser, mut by_token, _socket) = joined(config).await;
+    let path = format!("/cdp/{}", fixture.session);
+    let key = "Authorization: Bearer all\r\n";
+    let (mut by_key, _socket) = tokio::join!(Raw::connect_by(fixture.address, &path, key, &[]), browser.socket());
+    assert_eq!(by_key.next().await.opcode, PING);
+    fixture.rows.revoked.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(by_key.next_answering().await.close_code(), (4401, "token_revoked".into()));
+    assert!(by_key.is_over().await);
+    assert_eq!(by_token.next().await.opcode, PING);
+    fixture.end(EndReason::Deleted);
+    assert_eq!(by_token.next_answering().await.close_code(), (1000, "deleted".into()));
+}
+
+#[tokio::test]
 async fn a_bad_handshake_is_refused_before_the_browser_hears_of_it() {
     let browser = Browser::new().await;
     let fixture = Fixture::new(browser.address).await;

@@ -2,9 +2,12 @@
 
 use super::address::Address;
 use super::refusal::Refusal;
-use super::{Connected, Gateway, Known};
+use super::{Connected, Farewell, Gateway, Known};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use std::sync::Arc;
 use tokio::time::timeout;
 use vitrine_model::token::{Claims, Scope};
 use vitrine_model::wire::{Dial, DialError, Purpose};
@@ -19,6 +22,13 @@ pub(super) struct Access {
     expires_at: EpochMs,
     /// The token it came with.
     token: Option<String>,
+}
+
+impl Access {
+    /// Whether an API key opened it. A token needs no second look: it is good as long as its session.
+    pub(super) fn is_by_key(&self) -> bool {
+        self.token.is_none()
+    }
 }
 
 impl Gateway {
@@ -46,6 +56,25 @@ impl Gateway {
         let known = known.ok_or_else(|| Error::not_found("session"))?;
         let (run, machine) = place(&known)?;
         Ok(Access { session, run, machine, expires_at: known.token_expires_at, token: None })
+    }
+
+    /// Resolves once the API key in the header is good no more. It is looked at as often as the client is pinged: another server
+    /// may have revoked it.
+    pub(super) fn refusal_of_key(&self, headers: &HeaderMap) -> BoxFuture<'static, Farewell> {
+        let key = headers.get(AUTHORIZATION).map(|value| (AUTHORIZATION, value.clone()));
+        let (key, sessions) = (HeaderMap::from_iter(key), Arc::clone(&self.sessions));
+        let every = self.config.ping_time();
+        async move {
+            loop {
+                tokio::time::sleep(every).await;
+                match sessions.authenticate(&key).await {
+                    Err(error) if error.code == Code::Unauthenticated => return Farewell::TokenRevoked,
+                    // A database that does not answer says nothing about the key.
+                    Ok(_) | Err(_) => {}
+                }
+            }
+        }
+        .boxed()
     }
 
     /// A stream to the browser. A machine that does not have the run makes the row be read once: the session may have moved.

@@ -31,6 +31,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use client::Handshake;
+use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, select};
 use http::HeaderMap;
 use http::request::Parts;
@@ -92,13 +93,15 @@ pub trait Sessions: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(OrganizationId, Permissions), Error>>;
 }
 
-/// Why the gateway leaves all its clients.
+/// Why the gateway leaves a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Farewell {
     /// The server goes for good: 1001.
     ServerShutdown,
     /// The server is replaced and will be back: 1012. The sessions live on; clients may connect again.
     ServiceRestart,
+    /// The API key that let the client in is good no more: 4401. Never the end of a client that came with a token.
+    TokenRevoked,
 }
 
 /// Carries bytes between clients and browsers. Cheap to clone; clones are the same gateway.
@@ -166,6 +169,7 @@ impl Gateway {
         path: Option<&str>,
     ) -> Result<Response, Refusal> {
         let handshake = Handshake::of(request)?;
+        let by_key = access.is_by_key();
         let (place, farewell) = self.registry.enter(&access.session, &self.config)?;
         let connected = self.reach(&mut access, Purpose::Client).await?;
         let path = path.unwrap_or(&connected.browser_path).to_owned();
@@ -175,6 +179,11 @@ impl Gateway {
         let response = handshake.answer().map_err(Error::internal)?;
         let (config, metrics) = (Arc::clone(&self.config), self.metrics.clone());
         metrics.opened.inc();
+        let told = farewell.map(|told| told.unwrap_or(Farewell::ServerShutdown));
+        let farewell: BoxFuture<'static, Farewell> = match by_key {
+            true => select(told, self.refusal_of_key(&request.headers)).map(|first| first.factor_first().0).boxed(),
+            false => told.boxed(),
+        };
         self.registry.spawn(async move {
             let _place = place;
             // A farewell before the client's connection is a WebSocket leaves no place for a close frame.

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use vitrine_model::EndReason;
+use vitrine_model::end_reason::CLOSE_TOKEN_REVOKED;
 
 /// "Going away" (RFC 6455, 7.4.1).
 const GOING_AWAY: u16 = 1001;
@@ -37,8 +37,8 @@ pub(super) struct Ends {
     pub(super) gone: &'static str,
     /// Resolves when the machine begins to end the run.
     pub(super) ending: BoxFuture<'static, EndReason>,
-    /// Resolves when the gateway leaves its clients.
-    pub(super) farewell: oneshot::Receiver<Farewell>,
+    /// Resolves when the gateway leaves the client.
+    pub(super) farewell: BoxFuture<'static, Farewell>,
 }
 
 /// A joined connection.
@@ -55,7 +55,7 @@ pub(super) struct Splice {
     timer: Pin<Box<Sleep>>,
     gone: &'static str,
     ending: BoxFuture<'static, EndReason>,
-    farewell: oneshot::Receiver<Farewell>,
+    farewell: BoxFuture<'static, Farewell>,
     config: Arc<GatewayConfig>,
 }
 
@@ -129,12 +129,7 @@ impl Splice {
         if let Poll::Ready(reason) = self.ending.as_mut().poll(context) {
             return Poll::Ready(Over::Ending(reason));
         }
-        match Pin::new(&mut self.farewell).poll(context) {
-            Poll::Ready(Ok(farewell)) => Poll::Ready(Over::Farewell(farewell)),
-            // The gateway itself is gone, and with it the server.
-            Poll::Ready(Err(_)) => Poll::Ready(Over::Farewell(Farewell::ServerShutdown)),
-            Poll::Pending => Poll::Pending,
-        }
+        self.farewell.as_mut().poll(context).map(Over::Farewell)
     }
 
     fn poll_flows(&mut self, context: &mut Context<'_>) -> Poll<Over> {
@@ -244,6 +239,7 @@ impl Splice {
             },
             Over::Farewell(Farewell::ServerShutdown) => (GOING_AWAY, EndReason::ServerShutdown.as_str()),
             Over::Farewell(Farewell::ServiceRestart) => (SERVICE_RESTART, "service_restart"),
+            Over::Farewell(Farewell::TokenRevoked) => (CLOSE_TOKEN_REVOKED, "token_revoked"),
             Over::ClientBroke(ref violation) => (PROTOCOL_ERROR, violation.as_str()),
             Over::BrowserBroke => (INTERNAL_ERROR, "browser_broke_protocol"),
             Over::ClientSilent => (GOING_AWAY, "client_silent"),
@@ -311,6 +307,7 @@ impl Over {
             Over::Ending(reason) => reason.as_str(),
             Over::Farewell(Farewell::ServerShutdown) => "server_shutdown",
             Over::Farewell(Farewell::ServiceRestart) => "service_restart",
+            Over::Farewell(Farewell::TokenRevoked) => "token_revoked",
             Over::ClientClosed(_) => "client_closed",
             Over::BrowserClosed => "browser_closed",
             Over::ClientLeft => "client_left",

@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -87,6 +88,8 @@ impl NodeDial for Machine {
 /// Rows and keys by hand: `Bearer all` may do everything, `Bearer none` may only read, `Bearer other` is another organization's.
 pub struct Rows {
     pub known: Mutex<Option<Known>>,
+    /// No key is good any more.
+    pub revoked: AtomicBool,
 }
 
 impl Sessions for Rows {
@@ -103,6 +106,7 @@ impl Sessions for Rows {
         let ours = OrganizationId::new(NOW, &entropy(1));
         let theirs = OrganizationId::new(NOW, &entropy(9));
         let answer = match headers["authorization"].to_str().unwrap() {
+            _ if self.revoked.load(Ordering::Relaxed) => Err(Error::new(Code::Unauthenticated, "revoked")),
             "Bearer all" => Ok((ours, Permissions::default())),
             "Bearer none" => Ok((ours, Permissions(vec![BrowserSessionsRead]))),
             "Bearer other" => Ok((theirs, Permissions::default())),
@@ -173,7 +177,7 @@ impl Fixture {
             end_reason: None,
             token_expires_at: NOW + 1,
         };
-        let rows = Arc::new(Rows { known: Mutex::new(Some(known)) });
+        let rows = Arc::new(Rows { known: Mutex::new(Some(known)), revoked: AtomicBool::new(false) });
         let metrics = GatewayMetrics::default();
         let (nodes, sessions) = (machine.clone(), rows.clone());
         let gateway = Gateway::new(nodes, sessions, signing_key(), public, Arc::new(|| NOW), metrics.clone(), config);
@@ -333,9 +337,14 @@ impl Raw {
 
     /// Connects and sends `early` in the same packet as the handshake.
     pub async fn connect_with(address: SocketAddr, path: &str, early: &[u8]) -> Self {
+        Self::connect_by(address, path, "", early).await
+    }
+
+    /// Connects with more headers.
+    pub async fn connect_by(address: SocketAddr, path: &str, headers: &str, early: &[u8]) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut text = format!("GET {path} HTTP/1.1\r\nHost: gateway.test\r\n{UPGRADE}Origin: https://evil.test\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nSec-WebSocket-Protocol: chat\r\n\r\n").into_bytes();
+        let mut text = format!("GET {path} HTTP/1.1\r\nHost: gateway.test\r\n{UPGRADE}{headers}Origin: https://evil.test\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nSec-WebSocket-Protocol: chat\r\n\r\n").into_bytes();
         text.extend(early);
         stream.write_all(&text).await.unwrap();
         let head = timeout(SOON, read_head(&mut stream)).await.unwrap().unwrap();
