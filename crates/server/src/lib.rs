@@ -14,6 +14,7 @@ mod docs;
 mod gate;
 pub mod gateway;
 mod health;
+mod incoming;
 mod limits;
 mod metrics;
 mod node;

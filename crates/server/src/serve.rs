@@ -4,6 +4,7 @@
 //! connection is joined at the end, and because the gateway takes the raw socket back out of an upgrade.
 
 use crate::gate::Peer;
+use crate::incoming::Whole;
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -96,7 +97,9 @@ async fn connection(
     shutdown: CancellationToken,
 ) {
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let (head, body) = request.into_parts();
+        let body = Body::new(Whole::new(body, &head.headers));
+        let mut request = hyper::Request::from_parts(head, body);
         request.extensions_mut().insert(Peer(address));
         router.clone().oneshot(request)
     });

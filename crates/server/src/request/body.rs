@@ -8,9 +8,6 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 use vitrine_model::{Code, Error};
 
-/// Bytes of a body beyond its limit that are read and thrown away, so that the client has sent everything and reads our
-/// answer instead of a reset connection.
-const DRAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Deepest nesting that serde_json reads is 128; what we ask for is never deeper than an object in an object.
 const OBJECT: &str = "a JSON object";
 
@@ -42,26 +39,19 @@ async fn whole(mut body: Body, bytes_max: usize) -> Result<Bytes, Error> {
         Error::new(Code::PayloadTooLarge, format!("the body is larger than {bytes_max} bytes")).with("limit", bytes_max)
     };
     // A client that announces too much and waits for leave to send it is told before it sends anything.
-    let announced = body.size_hint().lower();
-    if announced > (bytes_max + DRAINED_BYTES_MAX) as u64 {
+    if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large());
     }
     let mut kept = BytesMut::new();
-    let mut drained = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Error::invalid("body", "broke off").because(error))?;
         let Ok(data) = frame.into_data() else { continue };
-        if drained == 0 && kept.len() + data.len() <= bytes_max {
-            kept.extend_from_slice(&data);
-            continue;
+        if kept.len() + data.len() > bytes_max {
+            return Err(too_large());
         }
-        kept = BytesMut::new();
-        drained += data.len();
-        if drained > DRAINED_BYTES_MAX {
-            break;
-        }
+        kept.extend_from_slice(&data);
     }
-    if drained > 0 { Err(too_large()) } else { Ok(kept.freeze()) }
+    Ok(kept.freeze())
 }
 
 #[cfg(test)]
