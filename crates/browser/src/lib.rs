@@ -14,7 +14,7 @@ mod trust;
 
 pub use browser::{Browser, LAUNCH_LIMIT};
 pub use discovery::DEVTOOLS_PORT;
-pub use ending::Ending;
+pub use ending::{Ending, gave_up};
 pub use error::BrowserError;
 pub use host::{Command, Exit, Host, HostError, Running};
 pub use launch::{Build, Launch};

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use vitrine_browser::{Browser, Build, Ending, Exit, Host, Launch, Trust};
+use vitrine_browser::{Browser, Build, Ending, Exit, Host, Launch, Trust, gave_up};
 use vitrine_capsule::{Capsule, CapsuleError, Limits, Native, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Spec};
 use vitrine_egress::{Egress, Mode, Outside, Policy, Sockets, Upstream};
 use vitrine_model::wire::EgressBytes;
@@ -31,6 +31,8 @@ const ADOPT_LIMIT: Duration = Duration::from_secs(5);
 const DESTROY_TRIES: u32 = 5;
 /// Between two tries.
 const DESTROY_AGAIN: Duration = Duration::from_millis(200);
+/// How long a session that failed may wait for what its browser said last.
+const LAST_OUTPUT_LIMIT: Duration = Duration::from_secs(1);
 /// The browser's window until somebody asks for another.
 const VIEWPORT: (u32, u32) = (1280, 720);
 
@@ -288,10 +290,15 @@ impl BrowserCapsule {
 
     async fn crashed(&self, exit: Exit) -> (EndReason, String) {
         let out_of_memory = self.capsule.oom_kills().unwrap_or(0) > 0;
-        if out_of_memory && exit == Exit::Signal(SIGKILL) {
+        // The kernel takes the browser itself, or its graphics process until the browser gives up.
+        if out_of_memory && (exit == Exit::Signal(SIGKILL) || gave_up(&self.last_output().await)) {
             return (EndReason::OutOfMemory, "the session reached its memory limit".into());
         }
         (EndReason::BrowserCrashed, format!("the browser ended with {exit}"))
+    }
+
+    async fn last_output(&self) -> String {
+        tokio::time::timeout(LAST_OUTPUT_LIMIT, self.browser.running().tail()).await.unwrap_or_default()
     }
 
     /// Ends everything in it and removes every trace.
