@@ -75,9 +75,15 @@ impl Run {
     }
 
     /// Goes on with a run that outlived its node.
-    pub(crate) async fn go_on(mut self, browser: BrowserCapsule, had_client: bool) {
+    ///
+    /// It can be dialled when this returns; what is returned lives its life.
+    pub(crate) fn go_on(self, browser: BrowserCapsule, had_client: bool) -> impl Future<Output = ()> + Send {
         let browser = Arc::new(browser);
         self.open(&browser);
+        self.live_on(browser, had_client)
+    }
+
+    async fn live_on(mut self, browser: Arc<BrowserCapsule>, had_client: bool) {
         // Whoever was connected was connected through the node that died.
         self.report(StepKind::Deactivate).await;
         let end = self.live(&browser, self.assignment.expires_at, had_client).await;
