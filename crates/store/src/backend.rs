@@ -141,7 +141,11 @@ async fn open_sqlite(path: &Path, options: StoreOptions) -> Result<Pools> {
         .statement_cache_capacity(STATEMENTS_KEPT)
         .pragma("cache_size", PAGE_CACHE)
         .disable_statement_logging();
-    let writer = pool(1).connect_with(connect.clone()).await?;
+    // SQLite undoes a transaction itself when the disk is full; the driver then believes for ever that it is in one, and the one
+    // writer would begin no other.
+    let writer = pool::<Sqlite>(1)
+        .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))));
+    let writer = writer.connect_with(connect.clone()).await?;
     migrations::sqlite().run(&writer).await?;
     let readers = pool(options.connections.saturating_sub(1).max(1)).connect_lazy_with(connect.read_only(true));
     Ok(Pools::Sqlite { writer, readers })
@@ -447,5 +451,25 @@ impl Row {
         let bytes: Vec<u8> = self.get(column)?;
         let count = bytes.len();
         bytes.try_into().map_err(|_| StoreError::Corrupt { column, value: format!("{count} bytes") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_the_database_undid_itself_keeps_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("store.db"));
+        let store = Store::open(location, StoreOptions::default()).await.unwrap();
+        for _ in 0..3 {
+            let mut undone = store.begin().await.unwrap();
+            // What a full disk makes SQLite do.
+            undone.run("ROLLBACK", &[]).await.unwrap();
+            assert!(undone.commit().await.is_err());
+        }
+        store.begin().await.unwrap().commit().await.unwrap();
+        store.close().await;
     }
 }
