@@ -28,6 +28,7 @@ fn a_killed_builder_leaves_no_process_and_the_next_one_builds_a_whole_image() {
     }
     let folder = tempfile::tempdir().unwrap();
     let store = Store::new(folder.path());
+    let before = temporary();
     kill_a_builder(folder.path());
 
     let mut stopped_at = Step::Waiting;
@@ -37,6 +38,7 @@ fn a_killed_builder_leaves_no_process_and_the_next_one_builds_a_whole_image() {
     });
     assert!(matches!(stopped, Err(ImageError::Cancelled)) && stopped_at == Step::Index);
     assert_eq!(names(folder.path()), ["lock"]);
+    assert_eq!(temporary(), before);
 
     let mut steps = Vec::new();
     let built = store.build(&definition, &Settings::default(), &mut |progress| {
@@ -84,6 +86,11 @@ fn look_inside(rootfs: &Path) {
     }
     let archives = names(&rootfs.join("var/cache/apt/archives"));
     assert!(archives.iter().all(|name| !name.ends_with(".deb")), "{archives:?}");
+}
+
+/// What the builder's tools keep in the system's folder for temporary files.
+fn temporary() -> Vec<String> {
+    names(&std::env::temp_dir()).into_iter().filter(|name| name.starts_with("mmdebstrap")).collect()
 }
 
 fn names(directory: &Path) -> Vec<String> {

@@ -87,7 +87,7 @@ pub(super) fn build(
         .map_err(ImageError::file("marking", &customize))?;
 
     fetch_programs(definition, &work, &tree, report)?;
-    debootstrap(definition, settings, &customize, &folder.join("rootfs"), report)?;
+    debootstrap(definition, settings, folder, report)?;
 
     let printed = definition.checks.keys().map(|name| {
         let path = versions.join(name);
@@ -117,10 +117,10 @@ fn fetch_programs(definition: &Definition, work: &Path, tree: &Path, report: Rep
 fn debootstrap(
     definition: &Definition,
     settings: &Settings,
-    customize: &Path,
-    rootfs: &Path,
+    folder: &Path,
     report: Report<'_>,
 ) -> Result<(), ImageError> {
+    let work = folder.join("work");
     let suite = &definition.debian.suite;
     let run = Run {
         program: "mmdebstrap",
@@ -137,7 +137,9 @@ fn debootstrap(
     if !definition.debian.packages.is_empty() {
         command.arg(format!("--include={}", definition.debian.packages.join(",")));
     }
-    command.arg(format!("--customize-hook={}", customize.display())).arg(suite).arg(rootfs);
+    command.arg(format!("--customize-hook={}", work.join("customize.sh").display()));
+    // What it keeps outside the root is swept with the rest when it is killed.
+    command.env("TMPDIR", &work).arg(suite).arg(folder.join("rootfs"));
     let sources = match settings.apt_sources.as_slice() {
         [] => apt::sources(suite),
         chosen => chosen.to_vec(),
