@@ -55,7 +55,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<String>,
     /// The server to talk to [default: http://127.0.0.1:7070, or where `listen` says]
-    #[arg(long, global = true, env = "VITRINE_URL", value_name = "URL")]
+    #[arg(long, global = true, env = "VITRINE_URL", value_name = "URL", value_parser = base_url)]
     pub url: Option<String>,
     /// API key [default: the file DATA_DIR/api-key of a server on this machine]
     #[arg(long, global = true, env = "VITRINE_API_KEY", value_name = "KEY", hide_env_values = true)]
@@ -97,6 +97,11 @@ pub enum Command {
 pub struct Settings {
     #[command(flatten)]
     pub flags: Flags,
+}
+
+fn base_url(text: &str) -> Result<String, &'static str> {
+    let url = reqwest::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.map(|_| text.to_owned()).ok_or("expected http://HOST:PORT or https://HOST")
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,7 @@ use client::{Client, ClientError};
 use config::load::{Sources, load};
 use config::setting::{self, Flags};
 use std::process::ExitCode;
+use vitrine_capsule::image::ImageError;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -90,6 +91,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         Some(ClientError::Refused { status, code, .. }) => refused(status.as_u16(), code),
         Some(ClientError::NotOurs { .. }) => 1,
         None if error.is::<WrongConfiguration>() => 2,
+        None if matches!(error.downcast_ref(), Some(ImageError::Unknown { .. })) => 3,
         None => 1,
     })
 }

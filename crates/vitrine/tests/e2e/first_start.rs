@@ -131,6 +131,10 @@ async fn mistakes_are_named_with_an_exit_code() {
     let (code, _, error) = run(&["browser", "list", "--url", &nobody, "--api-key", "br_live_x"], &[]);
     assert!(code == 5 && error.contains("vitrine serve"), "{code} {error}");
     assert_eq!(run(&["browser", "fly"], &[]).0, 2);
+    assert_eq!(run(&["browser", "list"], &[("VITRINE_URL", "ftp://nowhere")]).0, 2);
+    assert_eq!(run(&["browser", "list", "--url", "nowhere"], &[]).0, 2);
+    let images = folder.path().to_str().expect("a path");
+    assert_eq!(run(&["image", "rm", "nothing", "--image-dir", images], &[]).0, 3);
     let (code, _, error) = run(&["serve"], &[("VITRINE_POOL_BROWSERS", "many")]);
     assert!(code == 2 && error.contains("VITRINE_POOL_BROWSERS: pool.browsers: expected a whole number"), "{error}");
     fs::write(folder.path().join("vitrine.toml"), "[machine]\nregion = \"Mars\"\n").expect("a file");
