@@ -93,6 +93,10 @@ impl Maker {
     /// A new capsule with a browser that answers. Its egress is closed until it is handed out.
     pub(crate) async fn make(&self, urgency: Urgency) -> Result<BrowserCapsule, StartError> {
         let (rootfs, environment) = match &*self.image.borrow() {
+            Image::Ready { rootfs, .. } if !rootfs.is_dir() => {
+                let message = format!("{} was removed; run `vitrine image build`", rootfs.display());
+                return Err(StartError { reason: SchedulingReason::ImageMissing, message });
+            }
             Image::Ready { rootfs, environment } => (rootfs.clone(), environment.clone()),
             Image::Missing { message } => {
                 return Err(StartError { reason: SchedulingReason::ImageMissing, message: message.clone() });
