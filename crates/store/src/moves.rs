@@ -124,13 +124,16 @@ impl Session {
     fn close(&mut self, now: EpochMs) {
         // A clock that was set back must not make a negative duration.
         self.ended_at = Some(now.max(self.started_at.unwrap_or(now)));
+        // A proxy's credentials are kept no longer than they are needed.
+        let Workload::Browser(spec) = &mut self.workload;
+        spec.proxy = None;
     }
 }
 
 const SAVE: &str = "UPDATE sessions SET status = $5, desired = $6, machine_id = $7, machine_epoch = $8, generation = $9, \
     run_id = $10, attempts = $11, avoid_machine = $12, updated_at = $13, not_before = $14, queue_deadline = $15, \
     step_deadline = $16, started_at = $17, expires_at = $18, ended_at = $19, end_reason = $20, error_reason = $21, \
-    error_message = $22, bytes_in = $23, bytes_out = $24 \
+    error_message = $22, bytes_in = $23, bytes_out = $24, workload = COALESCE($25, workload) \
     WHERE id = $1 AND status = $2 AND generation = $3 AND machine_epoch = $4";
 
 impl Transaction {
@@ -143,6 +146,8 @@ impl Transaction {
         let (status, generation, epoch) = (session.status, session.generation, session.machine_epoch);
         change(session)?;
         let error = session.error.as_ref();
+        let workload = session.status.is_terminal().then(|| serde_json::to_string(&session.workload)).transpose();
+        let workload = workload.map_err(|error| StoreError::Encode("workload", error))?;
         let rows = self
             .run(
                 SAVE,
@@ -171,6 +176,7 @@ impl Transaction {
                     error.map(|error| error.message.as_str()),
                     session.egress.bytes_in,
                     session.egress.bytes_out,
+                    workload.as_deref(),
                 ],
             )
             .await?;

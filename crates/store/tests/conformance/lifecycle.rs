@@ -149,6 +149,23 @@ pub async fn a_queued_session_ends_at_once(world: World) -> Outcome {
     Ok(())
 }
 
+pub async fn a_proxy_is_forgotten_at_the_end(world: World) -> Outcome {
+    let organization = world.organization().await;
+    let proxy = Proxy {
+        protocol: ProxyProtocol::Socks5,
+        host: "proxy.test".to_owned(),
+        port: 1080,
+        username: Some(Secret::new("name")),
+        password: Some(Secret::new("word")),
+    };
+    let spec = BrowserSpec { proxy: Some(proxy), egress_profile: EgressProfile::ByoProxy, ..crate::world::spec() };
+    let session = world.create(&world.new_session(&organization, spec.clone())).await;
+    assert_eq!(*world.read(&session).await.browser(), spec);
+    world.store.request_end(&session.id, None, EndReason::Deleted, world.now()).await?;
+    assert_eq!(*world.read(&session).await.browser(), BrowserSpec { proxy: None, ..spec });
+    Ok(())
+}
+
 pub async fn a_node_may_finish_without_ending_first(world: World) -> Outcome {
     let organization = world.organization().await;
     let node = world.machine(2).await;

@@ -49,7 +49,7 @@ const CASES: &[Case] = cases! {
         a_dedicated_session_has_its_machine_to_itself, servers_placing_at_once_never_overcommit,
         servers_placing_at_once_keep_dedicated_machines_apart, fit_is_asked_before_queueing;
     lifecycle: a_session_lives_and_ends, a_repeated_step_changes_nothing, a_step_of_another_owner_is_refused,
-        an_end_that_was_asked_for_wins, a_queued_session_ends_at_once, a_node_may_finish_without_ending_first,
+        an_end_that_was_asked_for_wins, a_queued_session_ends_at_once, a_proxy_is_forgotten_at_the_end, a_node_may_finish_without_ending_first,
         a_failure_has_its_reason, a_start_is_tried_four_times, what_is_the_same_everywhere_fails_at_once;
     overdue: a_slow_start_is_tried_elsewhere, waiting_has_an_end, a_missing_image_is_named, time_is_up;
     machines: a_new_machine_takes_sessions_after_its_first_beat, a_restarted_node_adopts_what_lives,
