@@ -204,7 +204,7 @@ async fn adopt(shared: &Arc<Shared>, registered: Registered) -> usize {
     let survivors = survivors(shared).await;
     let mut adopted = 0;
     for assignment in registered.adopted {
-        let Some(run) = survivors.iter().find(|run| run.session == assignment.session) else { continue };
+        let run = survivors.iter().find(|run| run.session == assignment.session);
         let Some(orders) = shared.runs.begin(&assignment.session, &assignment.run, assignment.generation) else {
             continue;
         };
@@ -212,6 +212,11 @@ async fn adopt(shared: &Arc<Shared>, registered: Registered) -> usize {
         let session = assignment.session.clone();
         let ending = (assignment.desired == Desired::End).then_some(assignment.end_reason).flatten();
         let new = Run::new(shared.clone(), assignment, registered.epoch, orders);
+        // It may have died since the server was told that it lives.
+        let Some(run) = run else {
+            new.lost("its processes ended while nobody watched").await;
+            continue;
+        };
         match shared.pool.maker.adopt(&run.capsule, upstream).await {
             Ok(browser) => {
                 adopted += 1;
