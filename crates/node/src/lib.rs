@@ -24,4 +24,4 @@ pub use error::{NodeError, StartError};
 pub use link::{Transport, TransportError};
 pub use node::Node;
 pub use presence::ClientStream;
-pub use runs::{DataPlane, Dialed, Runs};
+pub use runs::{DataPlane, Dialed};

@@ -87,22 +87,13 @@ impl Node {
         DataPlane(self.shared.runs.clone())
     }
 
-    /// Sessions of this machine.
-    pub fn runs(&self) -> &Runs {
-        &self.shared.runs
+    /// Clients that are connected to this machine's sessions now.
+    pub fn clients(&self) -> usize {
+        self.shared.runs.clients()
     }
 
-    /// Name and version of the isolation driver, for health.
-    pub fn isolation(&self) -> &'static str {
-        "native"
-    }
-
-    /// Waits for clients to leave by themselves, then ends every session with `server_shutdown`.
-    pub async fn drain(&self, grace: Duration) {
-        let until = tokio::time::Instant::now() + grace;
-        while self.shared.runs.clients() > 0 && tokio::time::Instant::now() < until {
-            sleep(Duration::from_millis(50)).await;
-        }
+    /// Ends every session with `server_shutdown`.
+    pub async fn drain(&self) {
         self.shared.runs.tell_all(Order::EndOurselves(EndReason::ServerShutdown));
         if timeout(STOP_LIMIT, self.shared.runs.emptied()).await.is_err() {
             tracing::error!(

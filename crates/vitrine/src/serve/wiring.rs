@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use vitrine_model::{EndReason, Entropy, MachineId, Status};
+use vitrine_model::{EndReason, Entropy, MachineId};
 use vitrine_node::{Node, NodeConfig, PoolConfig};
 use vitrine_server::config::ReserveMb;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
@@ -99,7 +99,7 @@ impl Running {
         if let Err(error) = self.server.end_all(None, EndReason::ServerShutdown).await {
             tracing::warn!(?error, "could not end the sessions' rows; the machine ends what it runs");
         }
-        self.node.drain(Duration::ZERO).await;
+        self.node.drain().await;
         self.node.stop().await;
         self.shutdown.cancel();
         if !self.listener.is_finished() {
@@ -114,12 +114,7 @@ impl Running {
 impl Running {
     /// Waits until no session has a client.
     async fn clients_leave(&self) {
-        loop {
-            match self.store.counts().await {
-                Ok(counts) if counts.sessions_in(Status::Active) == 0 => return,
-                Ok(_) => {}
-                Err(error) => return tracing::warn!("could not {error}; not waiting for clients"),
-            }
+        while self.node.clients() > 0 {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
