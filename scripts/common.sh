@@ -52,6 +52,11 @@ install_missing() {
 
 # What building the workspace takes.
 need_toolchain() {
+  # The codecs of the live picture are C, with parts in assembly.
+  need c++ g++
+  need cmake cmake
+  need nasm nasm
+  need make make
   need cc gcc
   need /usr/include/stdio.h libc6-dev
   if ! has cargo; then

@@ -4,13 +4,22 @@
 //! handed out answers, that Chromium's own sandbox stays on, and that its end is told apart from a crash.
 
 mod browser;
+pub mod captcha;
 mod discovery;
+pub mod downloads;
 mod ending;
 mod error;
 mod flags;
+pub mod har;
 mod host;
 mod launch;
+pub mod profile;
+pub mod recording;
+pub mod screen;
+pub mod stealth;
+pub mod tabs;
 mod trust;
+pub mod view;
 
 pub use browser::{Browser, LAUNCH_LIMIT};
 pub use discovery::DEVTOOLS_PORT;

@@ -134,7 +134,34 @@ pub struct BrowserSpec {
     pub idle_timeout_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// A full Chromium whose parts tell one story.
+    #[serde(default)]
+    pub stealth: bool,
+    /// An MP4 of the session.
+    #[serde(default)]
+    pub recording: bool,
+    /// CAPTCHAs are noticed, and the operator's solver is asked.
+    #[serde(default)]
+    pub captcha: bool,
+    /// A HAR file of the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub har: Option<HarSpec>,
+    /// A saved profile, unique in its organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_key: Option<String>,
 }
+
+/// What a HAR file is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HarSpec {
+    /// Values of cookies and of headers that authenticate are left as they were; otherwise each becomes `[redacted]`.
+    pub secrets_kept: bool,
+    /// Longest body that is kept, in bytes; 0 = none.
+    pub body_bytes_max: u64,
+}
+
+/// Longest body in a HAR file where the client names no figure.
+pub const HAR_BODY_BYTES_DEFAULT: u64 = 1024 * 1024;
 
 /// Default of `idleTimeoutMs`.
 pub const IDLE_TIMEOUT_DEFAULT_MS: u64 = 60_000;

@@ -1,6 +1,44 @@
 //! What is written to the outbox: one event for each thing that happened to a session, in the transaction that made it so.
 
 use crate::{Kind, Status};
+use serde::{Deserialize, Serialize};
+
+/// What can happen to a session besides its moves. Reported by its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Happening {
+    /// A file was kept: `{key, kind, size, sha256}`.
+    #[serde(rename = "artifacts.updated")]
+    ArtifactsUpdated,
+    /// A file came through the browser: `{name, size, sha256, key}`.
+    #[serde(rename = "download.completed")]
+    DownloadCompleted,
+    /// A CAPTCHA stands in a page: `{kind, url, siteKey, solver}`, where `solver` is `configured` or `none`.
+    #[serde(rename = "captcha.detected")]
+    CaptchaDetected,
+    /// The operator's solver answered and the page took it.
+    #[serde(rename = "captcha.solved")]
+    CaptchaSolved,
+    /// It did not: `{kind, url, message}`.
+    #[serde(rename = "captcha.failed")]
+    CaptchaFailed,
+    /// The session leaves by another upstream now.
+    #[serde(rename = "egress.changed")]
+    EgressChanged,
+}
+
+impl Happening {
+    /// The last part of the event's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Happening::ArtifactsUpdated => "artifacts.updated",
+            Happening::DownloadCompleted => "download.completed",
+            Happening::CaptchaDetected => "captcha.detected",
+            Happening::CaptchaSolved => "captcha.solved",
+            Happening::CaptchaFailed => "captcha.failed",
+            Happening::EgressChanged => "egress.changed",
+        }
+    }
+}
 
 /// Prefix of an event's name: `session.` for browsers, `sandbox.` for sandboxes.
 pub fn prefix(kind: Kind) -> &'static str {

@@ -132,6 +132,10 @@ ids! {
     RunId,
     /// An event in the outbox.
     EventId,
+    /// A connect token that was made by request, and can be revoked.
+    TokenId,
+    /// A webhook.
+    WebhookId,
 }
 
 /// A machine: 14 hexadecimal characters, kept across boots.

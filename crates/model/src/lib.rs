@@ -4,6 +4,7 @@
 //! Randomness is handed in by [`Entropy`], so that a test can make the same ids twice.
 
 pub mod api_key;
+pub mod artifact;
 pub mod browser;
 pub mod end_reason;
 pub mod error;
@@ -18,10 +19,12 @@ pub mod token;
 pub mod wire;
 
 pub use api_key::ApiKeySecret;
-pub use browser::{BrowserSpec, EgressProfile, Isolation, Weight};
+pub use artifact::ArtifactKind;
+pub use browser::{BrowserSpec, EgressProfile, HarSpec, Isolation, Weight};
 pub use end_reason::{EndReason, SchedulingReason};
 pub use error::{Code, Context, Error};
-pub use id::{ApiKeyId, EventId, MachineId, OrganizationId, RunId, SessionId};
+pub use event::Happening;
+pub use id::{ApiKeyId, EventId, MachineId, OrganizationId, RunId, SessionId, TokenId, WebhookId};
 pub use permission::{Permission, Permissions};
 pub use plan::{Feature, Plan, PlanLimits, Plans};
 pub use proxy::{Proxy, ProxyProtocol, Secret};

@@ -1,9 +1,10 @@
 //! Connect tokens: what lets a client at a session's live bytes without a database on the way.
 //!
-//! `SCOPE.RUN.MACHINE.EXPIRY.SIGNATURE`; the signature (HMAC-SHA-256) also covers the session, which stands in the path.
-//! A token names one run, so that it opens nothing once the session was started anew, and is revoked by the run's end.
+//! `SCOPE.RUN.MACHINE.EXPIRY.ID.SIGNATURE`; the signature (HMAC-SHA-256) also covers the session, which stands in the path.
+//! A token names one run, so that it opens nothing once the session was started anew, and is revoked by the run's end. One
+//! that was made by request has an id, by which it can be revoked earlier; the session's own have an empty one.
 
-use crate::{EpochMs, MachineId, RunId, SessionId};
+use crate::{EpochMs, MachineId, RunId, SessionId, TokenId};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,8 @@ pub struct Claims {
     pub machine: MachineId,
     pub scope: Scope,
     pub expires_at: EpochMs,
+    /// `None`: the session's own; it cannot be revoked before the run's end.
+    pub id: Option<TokenId>,
 }
 
 /// Bytes of a signing key.
@@ -85,6 +88,10 @@ impl SigningKey {
             run: RunId::parse(parts.next()?).ok()?,
             machine: MachineId::parse(parts.next()?).ok()?,
             expires_at: parts.next()?.parse().ok()?,
+            id: match parts.next()? {
+                "" => None,
+                id => Some(TokenId::parse(id).ok()?),
+            },
         };
         (parts.next().is_none() && now < claims.expires_at).then_some(claims)
     }
@@ -106,7 +113,8 @@ impl std::fmt::Debug for SigningKey {
 }
 
 fn body(claims: &Claims) -> String {
-    format!("{}.{}.{}.{}", claims.scope.as_str(), claims.run, claims.machine, claims.expires_at)
+    let id = claims.id.as_ref().map_or("", TokenId::as_str);
+    format!("{}.{}.{}.{}.{id}", claims.scope.as_str(), claims.run, claims.machine, claims.expires_at)
 }
 
 #[cfg(test)]
@@ -123,10 +131,13 @@ mod tests {
             machine: MachineId::new(&entropy),
             scope: Scope::Cdp,
             expires_at: 1_000,
+            id: None,
         };
         let key = SigningKey::new([7; SIGNING_KEY_BYTES]);
         let token = key.sign(&claims);
         assert_eq!(key.verify(&claims.session, &token, 999), Some(claims.clone()));
+        let revocable = Claims { id: Some(TokenId::new(1, &entropy)), ..claims.clone() };
+        assert_eq!(key.verify(&claims.session, &key.sign(&revocable), 1), Some(revocable));
         assert_eq!(key.verify(&claims.session, &token, 1_000), None, "expired");
         assert_eq!(key.verify(&other, &token, 1), None, "another session's");
         assert_eq!(SigningKey::new([8; SIGNING_KEY_BYTES]).verify(&claims.session, &token, 1), None);

@@ -5,7 +5,8 @@
 //! then kills what it no longer owns.
 
 use crate::{
-    BrowserSpec, Desired, EndReason, EpochMs, MachineId, OrganizationId, Proxy, RunId, SchedulingReason, SessionId,
+    ArtifactKind, BrowserSpec, Desired, EndReason, EpochMs, Happening, MachineId, OrganizationId, Proxy, RunId,
+    SchedulingReason, SessionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -183,6 +184,8 @@ pub enum StepKind {
     Finish { reason: EndReason, egress: EgressBytes },
     /// It went wrong while it ran.
     Fail { reason: EndReason, message: String, egress: EgressBytes },
+    /// Something happened in it; written as an event. Never a secret.
+    Happened { what: Happening, data: serde_json::Value },
     /// It could not be started here. The server places it anew while tries are left and another try can help.
     NotStarted { reason: SchedulingReason, message: String },
 }
@@ -215,6 +218,49 @@ pub enum Purpose {
     Client,
     /// One question of the discovery endpoints: counts for nothing.
     Discovery,
+    /// A viewer of the live picture: the stream speaks WebSocket, as `docs/api/live-view.md` says. Counts for the idle time;
+    /// for `active` too when it may act.
+    View { control: bool },
+    /// The run's own HTTP interface (files, screenshots, upstream): counts for nothing.
+    Run,
+}
+
+/// Header of `/internal/node/objects`: an [`ObjectRequest`] as JSON. The body is the object's bytes.
+pub const OBJECT_HEADER: &str = "vitrine-object";
+
+/// A node brings (`PUT`) or asks for (`GET`) a session's object. The guard is `(machine, generation, run)`, whatever the
+/// session's status: what was recorded is brought after the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRequest {
+    pub machine: MachineId,
+    pub epoch: i64,
+    pub session: SessionId,
+    pub generation: i64,
+    pub run: RunId,
+    pub object: Object,
+}
+
+/// Which object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Object {
+    /// `PUT` only. The server makes the name unique in the session and answers the key.
+    Artifact { kind: ArtifactKind, name: String, content_type: String, size: u64, sha256: String },
+    /// The saved profile under the session's own `profileKey`: `GET` brings the last good one, or 404; `PUT` makes a new
+    /// version.
+    Profile { size: u64, sha256: String },
+}
+
+/// The answer to a `PUT` of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectAnswer {
+    /// It is kept, and visible from now on. `key` of an artifact.
+    Kept { key: Option<String> },
+    /// The row has moved on.
+    NotYours,
+    /// It is not kept, and another try would not help: too large, or damaged on its way.
+    Refused { message: String },
 }
 
 /// Why there is no stream.

@@ -21,7 +21,7 @@ mod upstream;
 
 pub use config::{Image, NodeConfig, PoolConfig};
 pub use error::{NodeError, StartError};
-pub use link::{Transport, TransportError};
+pub use link::{Body, Transport, TransportError, whole};
 pub use node::Node;
 pub use presence::ClientStream;
 pub use runs::{DataPlane, Dialed};

@@ -5,14 +5,23 @@
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt as _, Full, Limited, combinators::UnsyncBoxBody};
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::{Arc, RwLock};
 use vitrine_model::wire::{Assignments, AssignmentsRequest, Beat, BeatAnswer, Register, Registered, Step, StepAnswer};
 
+/// The bytes of a request or an answer, as they come: an object of a session may be larger than memory.
+pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
 /// Carries one request to the server.
 pub trait Transport: Send + Sync + 'static {
-    /// Sends it and brings the whole answer.
-    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>>;
+    /// Sends it and brings the answer, whose body may still be on its way.
+    fn call(&self, request: http::Request<Body>) -> BoxFuture<'_, Result<http::Response<Body>, TransportError>>;
+}
+
+/// A body that is there already.
+pub fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// The server could not be reached.
@@ -31,6 +40,8 @@ pub enum LinkError {
     Answer { path: &'static str, cause: serde_json::Error },
 }
 
+/// Largest answer that is read as a whole: the assignments of a full machine.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest part of a refusal's body that is kept for the log.
 const REFUSAL_CHARS_MAX: usize = 400;
 
@@ -75,8 +86,11 @@ impl Link {
         if let Some(token) = &*self.token.read().unwrap_or_else(|poisoned| poisoned.into_inner()) {
             request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Bytes::from(body)).map_err(|error| TransportError(error.to_string()))?;
-        let answer = self.transport.call(request).await?;
+        let request = request.body(whole(body)).map_err(|error| TransportError(error.to_string()))?;
+        let (head, body) = self.transport.call(request).await?.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+        let body = body.map_err(|error| TransportError(error.to_string()))?.to_bytes();
+        let answer = http::Response::from_parts(head, body);
         if !answer.status().is_success() {
             let body: String = String::from_utf8_lossy(answer.body()).chars().take(REFUSAL_CHARS_MAX).collect();
             return Err(LinkError::Refused { path, status: answer.status(), body });

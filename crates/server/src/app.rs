@@ -162,6 +162,7 @@ impl App {
             machine: machine.clone(),
             scope: Scope::Cdp,
             expires_at: self.token_expires_at(session),
+            id: None,
         });
         let base = self.public_url.base(headers);
         let base = base.map_err(|_| Error::invalid("Host", "the header does not name this server"))?;

@@ -1,9 +1,9 @@
 //! What a node did with a session, guarded by `(machine, epoch, generation, run)`.
 
-use crate::backend::{Transaction, retry};
+use crate::backend::{Sql, Transaction, retry, values};
 use crate::{Result, Session, Store};
 use vitrine_model::wire::{Step, StepAnswer, StepKind};
-use vitrine_model::{EndReason, EpochMs, SchedulingReason, Status};
+use vitrine_model::{EndReason, EpochMs, Happening, SchedulingReason, Status, event};
 
 impl Store {
     /// Takes a node's step. A repeated step, or one that came too late to matter (the session is already ending), changes
@@ -40,12 +40,35 @@ fn is_owned(session: &Session, step: &Step) -> bool {
         && session.run.as_ref() == Some(&step.run)
 }
 
+/// An event that no move of the session writes. Ids as the moves' own events have them.
+const ANNOUNCE: Sql = Sql {
+    sqlite: "INSERT INTO events (id, organization, session, name, at, data)
+        VALUES (printf('%012x', $4) || lower(hex(randomblob(10))), $1, $2, $3, $4, $5)",
+    postgres: "INSERT INTO events (id, organization, session, name, at, data)
+        VALUES (lpad(to_hex($4::bigint), 12, '0') || substr(replace(gen_random_uuid()::text, '-', ''), 1, 20), $1, $2, $3, $4, $5)",
+};
+
 impl Transaction {
+    /// Writes down that something happened to a session.
+    pub(crate) async fn announce(
+        &mut self,
+        session: &Session,
+        what: Happening,
+        data: &serde_json::Value,
+        now: EpochMs,
+    ) -> Result<()> {
+        let name = format!("{}.{}", event::prefix(session.kind()), what.as_str());
+        let (organization, id) = (session.organization.as_str(), session.id.as_str());
+        self.run(ANNOUNCE, values![organization, id, name.as_str(), now, data.to_string().as_str()]).await?;
+        Ok(())
+    }
+
     async fn take_step(&mut self, session: &mut Session, what: &StepKind, now: EpochMs) -> Result<()> {
         match (what, session.status) {
             (StepKind::Ready, Status::Assigning) => self.apply(session, |session| session.ready(now)).await,
             (StepKind::Activate, Status::Ready) => self.apply(session, |session| session.activate(now)).await,
             (StepKind::Deactivate, Status::Active) => self.apply(session, |session| session.deactivate(now)).await,
+            (StepKind::Happened { what, data }, _) => self.announce(session, *what, data, now).await,
             // Repeated, or overtaken by an end that somebody asked for in between.
             (StepKind::Ready | StepKind::Activate | StepKind::Deactivate, _) => Ok(()),
             (StepKind::End { .. }, Status::Ending) => Ok(()),

@@ -36,6 +36,20 @@ impl crate::Command for GetVersion {
     type Response = GetVersionResponse;
 }
 
+/// Reset all permission management for all origins.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResetPermissions {
+    /// BrowserContext to reset permissions. When omitted, default browser context is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub browser_context_id: Option<BrowserContextId>,
+}
+
+impl crate::Command for ResetPermissions {
+    const METHOD: &'static str = "Browser.resetPermissions";
+    type Response = crate::Nothing;
+}
+
 /// Set the behavior when downloading a file.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,6 +72,32 @@ pub struct SetDownloadBehavior {
 
 impl crate::Command for SetDownloadBehavior {
     const METHOD: &'static str = "Browser.setDownloadBehavior";
+    type Response = crate::Nothing;
+}
+
+/// Set permission settings for given embedding and embedded origins.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetPermission {
+    /// Descriptor of permission to override.
+    pub permission: PermissionDescriptor,
+    /// Setting of the permission.
+    pub setting: PermissionSetting,
+    /// Embedding origin the permission applies to, all origins if not specified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Embedded origin the permission applies to. It is ignored unless the embedding origin is
+    /// present and valid. If the embedding origin is provided but the embedded origin isn't, the
+    /// embedding origin is used as the embedded origin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedded_origin: Option<String>,
+    /// Context to override. When omitted, default browser context is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub browser_context_id: Option<BrowserContextId>,
+}
+
+impl crate::Command for SetPermission {
+    const METHOD: &'static str = "Browser.setPermission";
     type Response = crate::Nothing;
 }
 
@@ -104,6 +144,44 @@ impl crate::Event for DownloadWillBegin {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BrowserContextId(pub String);
+
+/// Definition of PermissionDescriptor defined in the Permissions API:
+/// https://w3c.github.io/permissions/#dom-permissiondescriptor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PermissionDescriptor {
+    /// Name of permission.
+    /// See https://cs.chromium.org/chromium/src/third_party/blink/renderer/modules/permissions/permission_descriptor.idl for valid permission names.
+    pub name: String,
+    /// For "midi" permission, may also specify sysex control.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sysex: Option<bool>,
+    /// For "push" permission, may specify userVisibleOnly.
+    /// Note that userVisibleOnly = true is the only currently supported type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_visible_only: Option<bool>,
+    /// For "clipboard" permission, may specify allowWithoutSanitization.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_without_sanitization: Option<bool>,
+    /// For "fullscreen" permission, must specify allowWithoutGesture:true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_without_gesture: Option<bool>,
+    /// For "camera" permission, may specify panTiltZoom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pan_tilt_zoom: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PermissionSetting {
+    #[serde(rename = "granted")]
+    Granted,
+    #[serde(rename = "denied")]
+    Denied,
+    #[serde(rename = "prompt")]
+    Prompt,
+    #[serde(untagged)]
+    Unlisted(String),
+}
 
 /// Download status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

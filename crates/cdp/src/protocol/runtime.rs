@@ -2,6 +2,119 @@
 
 use serde::{Deserialize, Serialize};
 
+/// If executionContextId is empty, adds binding with the given name on the
+/// global objects of all inspected contexts, including those created later,
+/// bindings survive reloads.
+/// Binding function takes exactly one argument, this argument should be string,
+/// in case of any other input, function throws an exception.
+/// Each binding function call produces Runtime.bindingCalled notification.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AddBinding {
+    pub name: String,
+    /// If specified, the binding is exposed to the executionContext with
+    /// matching name, even for contexts created after the binding is added.
+    /// See also `ExecutionContext.name` and `worldName` parameter to
+    /// `Page.addScriptToEvaluateOnNewDocument`.
+    /// This parameter is mutually exclusive with `executionContextId`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_context_name: Option<String>,
+}
+
+impl crate::Command for AddBinding {
+    const METHOD: &'static str = "Runtime.addBinding";
+    type Response = crate::Nothing;
+}
+
+/// Calls function with given declaration on the given object. Object group of the result is
+/// inherited from the target object.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallFunctionOn {
+    /// Declaration of the function to call.
+    pub function_declaration: String,
+    /// Identifier of the object to call function on. Either objectId or executionContextId should
+    /// be specified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<RemoteObjectId>,
+    /// Call arguments. All call arguments must belong to the same JavaScript world as the target
+    /// object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Vec<CallArgument>>,
+    /// In silent mode exceptions thrown during evaluation are not reported and do not pause
+    /// execution. Overrides `setPauseOnException` state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent: Option<bool>,
+    /// Whether the result is expected to be a JSON object which should be sent by value.
+    /// Can be overriden by `serializationOptions`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub return_by_value: Option<bool>,
+    /// Whether preview should be generated for the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generate_preview: Option<bool>,
+    /// Whether execution should be treated as initiated by user in the UI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_gesture: Option<bool>,
+    /// Whether execution should `await` for resulting value and return once awaited promise is
+    /// resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub await_promise: Option<bool>,
+    /// Specifies execution context which global object will be used to call function on. Either
+    /// executionContextId or objectId should be specified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_context_id: Option<ExecutionContextId>,
+    /// Symbolic group name that can be used to release multiple objects. If objectGroup is not
+    /// specified and objectId is, objectGroup will be inherited from object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_group: Option<String>,
+    /// Whether to throw an exception if side effect cannot be ruled out during evaluation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throw_on_side_effect: Option<bool>,
+    /// An alternative way to specify the execution context to call function on.
+    /// Compared to contextId that may be reused across processes, this is guaranteed to be
+    /// system-unique, so it can be used to prevent accidental function call
+    /// in context different than intended (e.g. as a result of navigation across process
+    /// boundaries).
+    /// This is mutually exclusive with `executionContextId`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_context_id: Option<String>,
+}
+
+/// What `Runtime.callFunctionOn` answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallFunctionOnResponse {
+    /// Call result.
+    pub result: RemoteObject,
+    /// Exception details.
+    pub exception_details: Option<ExceptionDetails>,
+}
+
+impl crate::Command for CallFunctionOn {
+    const METHOD: &'static str = "Runtime.callFunctionOn";
+    type Response = CallFunctionOnResponse;
+}
+
+/// Disables reporting of execution contexts creation.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Disable {}
+
+impl crate::Command for Disable {
+    const METHOD: &'static str = "Runtime.disable";
+    type Response = crate::Nothing;
+}
+
+/// Enables reporting of execution contexts creation by means of `executionContextCreated` event.
+/// When the reporting gets enabled the event will be sent immediately for each existing execution
+/// context.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Enable {}
+
+impl crate::Command for Enable {
+    const METHOD: &'static str = "Runtime.enable";
+    type Response = crate::Nothing;
+}
+
 /// Evaluates expression on global object.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -84,6 +197,81 @@ impl crate::Command for Evaluate {
     type Response = EvaluateResponse;
 }
 
+/// Releases remote object with given id.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseObject {
+    /// Identifier of the object to release.
+    pub object_id: RemoteObjectId,
+}
+
+impl crate::Command for ReleaseObject {
+    const METHOD: &'static str = "Runtime.releaseObject";
+    type Response = crate::Nothing;
+}
+
+/// Tells inspected instance to run if it was waiting for debugger to attach.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RunIfWaitingForDebugger {}
+
+impl crate::Command for RunIfWaitingForDebugger {
+    const METHOD: &'static str = "Runtime.runIfWaitingForDebugger";
+    type Response = crate::Nothing;
+}
+
+/// Notification is issued every time when binding is called.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BindingCalled {
+    pub name: String,
+    pub payload: String,
+    /// Identifier of the context where the call was made.
+    pub execution_context_id: ExecutionContextId,
+}
+
+impl crate::Event for BindingCalled {
+    const METHOD: &'static str = "Runtime.bindingCalled";
+}
+
+/// Issued when new execution context is created.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ExecutionContextCreated {
+    /// A newly created execution context.
+    pub context: ExecutionContextDescription,
+}
+
+impl crate::Event for ExecutionContextCreated {
+    const METHOD: &'static str = "Runtime.executionContextCreated";
+}
+
+/// Issued when execution context is destroyed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionContextDestroyed {
+    /// Unique Id of the destroyed context
+    pub execution_context_unique_id: String,
+}
+
+impl crate::Event for ExecutionContextDestroyed {
+    const METHOD: &'static str = "Runtime.executionContextDestroyed";
+}
+
+/// Represents function call argument. Either remote object id `objectId`, primitive `value`,
+/// unserializable primitive value or neither of (for undefined) them should be specified.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallArgument {
+    /// Primitive value or serializable javascript object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
+    /// Primitive value which can not be JSON-stringified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unserializable_value: Option<UnserializableValue>,
+    /// Remote object handle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<RemoteObjectId>,
+}
+
 /// Detailed information about exception (or error) that was thrown during script compilation or
 /// execution.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,6 +297,26 @@ pub struct ExceptionDetails {
     /// Identifier of the context where exception happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_context_id: Option<ExecutionContextId>,
+}
+
+/// Description of an isolated world.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionContextDescription {
+    /// Unique id of the execution context. It can be used to specify in which execution context
+    /// script evaluation should be performed.
+    pub id: ExecutionContextId,
+    /// Execution context origin.
+    pub origin: String,
+    /// Human readable name describing given context.
+    pub name: String,
+    /// A system-unique execution context identifier. Unlike the id, this is unique across
+    /// multiple processes, so can be reliably used to identify specific context while backend
+    /// performs a cross-process navigation.
+    pub unique_id: String,
+    /// Embedder-specific auxiliary data likely matching {isDefault: boolean, type: 'default'|'isolated'|'worker', frameId: string}
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aux_data: Option<serde_json::Value>,
 }
 
 /// Id of an execution context.
@@ -229,6 +437,11 @@ pub struct ScriptId(pub String);
 
 /// Number of milliseconds.
 pub type TimeDelta = f64;
+
+/// Unique identifier of current debugger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UniqueDebuggerId(pub String);
 
 /// Primitive value which cannot be JSON-stringified. Includes values `-0`, `NaN`, `Infinity`,
 /// `-Infinity`, and bigint literals.

@@ -131,6 +131,25 @@ impl crate::Command for DetachFromTarget {
     type Response = crate::Nothing;
 }
 
+/// Returns all browser contexts created with `Target.createBrowserContext` method.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct GetBrowserContexts {}
+
+/// What `Target.getBrowserContexts` answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetBrowserContextsResponse {
+    /// An array of browser context ids.
+    pub browser_context_ids: Vec<super::browser::BrowserContextId>,
+    /// The id of the default browser context if available.
+    pub default_browser_context_id: Option<super::browser::BrowserContextId>,
+}
+
+impl crate::Command for GetBrowserContexts {
+    const METHOD: &'static str = "Target.getBrowserContexts";
+    type Response = GetBrowserContextsResponse;
+}
+
 /// Retrieves a list of available targets.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct GetTargets {

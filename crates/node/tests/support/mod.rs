@@ -1,7 +1,7 @@
 //! A server that speaks the wire types and remembers what it was told.
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http_body_util::BodyExt as _;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use vitrine_model::wire::{
 use vitrine_model::{
     BrowserSpec, Desired, EgressProfile, EndReason, Isolation, MachineId, OrganizationId, RunId, SessionId, Weight,
 };
-use vitrine_node::{Image, NodeConfig, PoolConfig, Transport, TransportError};
+use vitrine_node::{Body, Image, NodeConfig, PoolConfig, Transport, TransportError, whole};
 
 #[derive(Default)]
 struct Rows {
@@ -143,10 +143,11 @@ impl FakeServer {
 }
 
 impl Transport for FakeServer {
-    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+    fn call(&self, request: http::Request<Body>) -> BoxFuture<'_, Result<http::Response<Body>, TransportError>> {
         Box::pin(async move {
-            let body = self.answer(request.uri().path(), request.body()).await;
-            Ok(http::Response::new(Bytes::from(body)))
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.map_err(|error| TransportError(error.to_string()))?.to_bytes();
+            Ok(http::Response::new(whole(self.answer(head.uri.path(), &body).await)))
         })
     }
 }
@@ -193,5 +194,10 @@ pub fn spec() -> BrowserSpec {
         max_duration_ms: 60_000,
         idle_timeout_ms: 0,
         region: None,
+        stealth: false,
+        recording: false,
+        captcha: false,
+        har: None,
+        profile_key: None,
     }
 }

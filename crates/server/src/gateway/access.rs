@@ -101,6 +101,7 @@ impl Gateway {
                 machine: access.machine.clone(),
                 scope: Scope::Cdp,
                 expires_at: access.expires_at,
+                id: None,
             })
         })
     }

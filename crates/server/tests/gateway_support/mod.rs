@@ -168,6 +168,7 @@ impl Fixture {
             machine: MachineId::new(&entropy(5)),
             scope: Scope::Cdp,
             expires_at: NOW + 1,
+            id: None,
         };
         let known = Known {
             organization: OrganizationId::new(NOW, &entropy(1)),

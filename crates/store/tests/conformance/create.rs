@@ -102,6 +102,11 @@ pub async fn everything_asked_for_is_stored(world: World) -> Outcome {
         max_duration_ms: 1_800_000,
         idle_timeout_ms: 0,
         region: Some("fra".to_owned()),
+        stealth: true,
+        recording: true,
+        captcha: true,
+        har: Some(HarSpec { secrets_kept: true, body_bytes_max: 7 }),
+        profile_key: None,
     };
     let made = world.create(&world.new_session(&organization, asked.clone())).await;
     let read = world.read(&made).await;

@@ -67,6 +67,11 @@ pub fn spec() -> BrowserSpec {
         max_duration_ms: 300_000,
         idle_timeout_ms: 60_000,
         region: None,
+        stealth: false,
+        recording: false,
+        captcha: false,
+        har: None,
+        profile_key: None,
     }
 }
 

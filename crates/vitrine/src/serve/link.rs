@@ -1,14 +1,13 @@
 //! The two directions between server and node in one process: the same requests and answers as over a network, in memory.
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use vitrine_model::MachineId;
 use vitrine_model::wire::{Dial, DialError};
-use vitrine_node::{DataPlane, Transport, TransportError};
+use vitrine_node::{Body, DataPlane, Transport, TransportError};
 use vitrine_server::InProcess;
 use vitrine_server::gateway::{Connected, NodeDial};
 
@@ -24,14 +23,13 @@ impl ToServer {
 }
 
 impl Transport for ToServer {
-    fn call(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<Bytes>, TransportError>> {
+    fn call(&self, request: http::Request<Body>) -> BoxFuture<'_, Result<http::Response<Body>, TransportError>> {
         let router = self.router.clone();
         async move {
-            let mut request = request.map(|body| axum::body::Body::new(Full::new(body)));
+            let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(InProcess);
-            let (head, body) = router.oneshot(request).await.unwrap_or_else(|never| match never {}).into_parts();
-            let body = body.collect().await.map_err(|error| TransportError(error.to_string()))?;
-            Ok(http::Response::from_parts(head, body.to_bytes()))
+            let answer = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+            Ok(answer.map(|body| body.map_err(std::io::Error::other).boxed_unsync()))
         }
         .boxed()
     }

@@ -170,6 +170,11 @@ impl Wish {
                 .unwrap_or_else(|| config.plans.get(plan).duration_max_ms(Kind::Browser)),
             idle_timeout_ms: self.idle_timeout_ms.unwrap_or(config.idle_timeout_default_ms),
             region: self.region,
+            stealth: self.stealth,
+            recording: self.recording,
+            captcha: self.captcha,
+            har: None,
+            profile_key: self.profile_key,
         }
     }
 }

@@ -1,0 +1,1 @@
+//! CAPTCHAs in pages: noticed, and answered by whoever the operator names.

@@ -1,0 +1,1 @@
+//! Files that pages give: where they are, what they are called, when they are whole.

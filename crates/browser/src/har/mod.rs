@@ -1,0 +1,1 @@
+//! A HAR file of a session.

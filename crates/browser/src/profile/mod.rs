@@ -1,0 +1,1 @@
+//! A profile that outlives its session: what is kept, packed and unpacked.

@@ -1,0 +1,1 @@
+//! An MP4 of a session, playable whatever dies.

@@ -1,0 +1,1 @@
+//! A person at the screen: what a viewer is told and what it may do.
