@@ -104,6 +104,7 @@ impl Served {
             machine: MachineId::new(&entropy),
             scope: Scope::Cdp,
             expires_at: i64::MAX,
+            id: None,
         };
         let token = signing_key().sign(&claims);
         Ok(Self { process, address: line.trim().parse()?, session: claims.session, token })
