@@ -12,6 +12,8 @@ Examples:
   vitrine doctor
   vitrine browser create --wait
   vitrine browser cdp ID
+  vitrine browser watch ID --control
+  vitrine artifacts list ID
   vitrine keys create --name ci --permission browser_sessions:create
 
 Keys: commands that talk to a server take --api-key or VITRINE_API_KEY. When neither is
@@ -84,9 +86,15 @@ pub enum Command {
     /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(Keys),
-    /// Create, look at and end browser sessions
+    /// Create, watch and end browser sessions
     #[command(subcommand)]
     Browser(Browser),
+    /// List and fetch what sessions left behind: recordings, HAR files, screenshots, downloads
+    #[command(subcommand)]
+    Artifacts(Artifacts),
+    /// List and delete saved browser profiles
+    #[command(subcommand)]
+    Profiles(Profiles),
     /// Look at the configuration
     #[command(subcommand)]
     Config(Configuration),
@@ -207,6 +215,79 @@ pub enum Browser {
     Cdp {
         /// The session's id
         id: String,
+    },
+    /// Open a page in which a person sees the session live
+    ///
+    /// Waits until the session is ready. On a desktop the page is opened, elsewhere its URL is printed. Treat the URL like a
+    /// password: whoever has it sees the session, or acts in it with --control.
+    Watch {
+        /// The session's id
+        id: String,
+        /// Let whoever opens the page act in the session, too
+        #[arg(long)]
+        control: bool,
+        /// How long the URL works, for example 10m; at most 24h
+        #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
+        expires: Duration,
+        /// Only print the URL
+        #[arg(long)]
+        print: bool,
+    },
+    /// Fetch the recording (MP4) of a session that was created with --recording
+    ///
+    /// Waits until the session is over: the recording is finished then.
+    Record {
+        /// The session's id
+        id: String,
+        /// Where to write it; `-` is standard output [default: ID.mp4]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// End the session first
+        #[arg(long)]
+        end: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Artifacts {
+    /// List what a session left behind
+    #[command(visible_alias = "ls")]
+    List {
+        /// The session's id
+        id: String,
+    },
+    /// Fetch one of them
+    Get {
+        /// The session's id
+        id: String,
+        /// Its key, as listed
+        key: String,
+        /// Where to write it; `-` is standard output [default: the last part of the key]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Print a URL that needs no key and expires
+    Url {
+        /// The session's id
+        id: String,
+        /// Its key, as listed
+        key: String,
+        /// How long it works, for example 10m; at most 24h
+        #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1h")]
+        expires: Duration,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Profiles {
+    /// List saved profiles
+    #[command(visible_alias = "ls")]
+    List,
+    /// Delete a saved profile: cookies, storage and logins in it are gone
+    #[command(visible_alias = "rm")]
+    Delete {
+        /// Its profileKey
+        key: String,
     },
 }
 

@@ -54,6 +54,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Browser(command) => {
             wait(async { command::browser::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
         }
+        Command::Artifacts(command) => {
+            wait(async { command::artifacts::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
+        }
+        Command::Profiles(command) => {
+            wait(async { command::profiles::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
+        }
         Command::Serve(_) => serve::run(&loaded)?,
         Command::Doctor(_) => return wait(doctor::run(&loaded, global.json)),
     }
@@ -68,7 +74,7 @@ fn command_flags(command: &Command) -> Flags {
         | Command::Image(Image::Build { settings, .. } | Image::List { settings } | Image::Rm { settings, .. }) => {
             settings.flags.clone()
         }
-        Command::Keys(_) | Command::Browser(_) => Flags::default(),
+        Command::Keys(_) | Command::Browser(_) | Command::Artifacts(_) | Command::Profiles(_) => Flags::default(),
     }
 }
 

@@ -3,9 +3,10 @@
 use crate::cli::{Browser, Create};
 use crate::client::Client;
 use crate::output;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long one question for a session's state may be held back by the server.
@@ -15,11 +16,16 @@ const READY_LIMIT: Duration = Duration::from_secs(120);
 /// Between two questions to a server that does not hold its answers back.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Between two looks at a session that goes on for minutes.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 const PATH: &str = "/v1/browsers";
-const FIELDS: [&str; 16] = [
+const LIVE_VIEW: &str = "/v1/browsers/live-view";
+const FIELDS: [&str; 17] = [
     "id",
     "status",
     "cdpUrl",
+    "liveViewUrl",
     "weight",
     "isolation",
     "egressProfile",
@@ -77,8 +83,65 @@ pub async fn run(client: &Client, command: Browser, as_json: bool) -> anyhow::Re
                 output::line(url);
             }
         }
+        Browser::Watch { id, control, expires, print } => watch(client, &id, control, expires, print, as_json).await?,
+        Browser::Record { id, output, end } => record(client, &id, output, end, as_json).await?,
     }
     Ok(())
+}
+
+async fn watch(
+    client: &Client,
+    id: &str,
+    control: bool,
+    expires: Duration,
+    print: bool,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    ready(client, id).await?;
+    let mode = if control { "control" } else { "view" };
+    let body = json!({ "id": id, "mode": mode, "expiresInMs": expires.as_millis() as u64 });
+    let answer = client.post(LIVE_VIEW, &body).await?;
+    let url = output::cell(&answer, "url");
+    if as_json {
+        output::json(&answer);
+    } else if print || !open(&url) {
+        output::line(&url);
+    } else {
+        output::line(format_args!("opened the session's page; it works for {} s", expires.as_secs()));
+    }
+    Ok(())
+}
+
+/// Shows a page in the desktop's browser, if this is a desktop.
+fn open(url: &str) -> bool {
+    let desktop = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    let quiet = std::process::Stdio::null;
+    // The URL is an argument that other users of the machine could read while the opener starts; it is the desktop's own user
+    // who asked for it.
+    let opener = || std::process::Command::new("xdg-open").arg(url).stdout(quiet()).stderr(quiet()).status();
+    desktop && opener().is_ok_and(|status| status.success())
+}
+
+async fn record(client: &Client, id: &str, output: Option<PathBuf>, end: bool, as_json: bool) -> anyhow::Result<()> {
+    if end {
+        client.delete(PATH, &[("id", id)]).await?;
+    }
+    let session = over(client, id).await?;
+    let key = session["artifacts"]["recording"].as_str();
+    let key = key.with_context(|| format!("the session {id} has no recording; it is asked for by `--recording`"))?;
+    let output = output.unwrap_or_else(|| PathBuf::from(format!("{id}.mp4")));
+    super::artifacts::fetch(client, id, key, &output, as_json).await
+}
+
+/// The session once it is over, however long that takes.
+async fn over(client: &Client, id: &str) -> anyhow::Result<Value> {
+    loop {
+        let session = client.get(PATH, &[("id", id)]).await?;
+        match session["status"].as_str() {
+            Some("ended" | "failed") => return Ok(session),
+            _ => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
 }
 
 fn show(session: &Value, as_json: bool) {

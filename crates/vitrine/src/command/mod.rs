@@ -1,6 +1,8 @@
 //! What each command does.
 
+pub mod artifacts;
 pub mod browser;
 pub mod config;
 pub mod image;
 pub mod keys;
+pub mod profiles;

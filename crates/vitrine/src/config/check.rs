@@ -35,6 +35,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     addresses(config, &mut found);
     server(config, &mut found);
     machine(config, &mut found);
+    kept(config, &mut found);
     found.0
 }
 
@@ -119,6 +120,50 @@ fn machine(config: &Config, found: &mut Found) {
         "capsule.ca_bundle",
         "no such file; expected certificates in PEM form",
     );
+}
+
+/// What sessions carry and leave behind.
+fn kept(config: &Config, found: &mut Found) {
+    let objects = &config.objects;
+    found.demand(
+        objects.s3_bucket.is_none() || objects.dir.is_none(),
+        "objects.dir",
+        "expected a folder or a bucket, not both",
+    );
+    found.demand(
+        objects.s3_bucket.is_none() || (objects.s3_access_key.is_some() && objects.s3_secret_key.is_some()),
+        "objects.s3_access_key",
+        "expected, with objects.s3_secret_key, beside objects.s3_bucket",
+    );
+    found.demand(
+        objects.s3_endpoint.as_deref().is_none_or(is_web),
+        "objects.s3_endpoint",
+        "expected https://HOST or http://HOST:PORT",
+    );
+    found.demand(
+        (1..=60).contains(&config.recording.frames_per_second_max),
+        "recording.frames_per_second_max",
+        "expected 1 to 60",
+    );
+    found.demand(config.profiles.bytes_max > 0, "profiles.bytes_max", "expected at least 1");
+    found.demand(config.artifacts.file_bytes_max > 0, "artifacts.file_bytes_max", "expected at least 1");
+    let timezone = config.stealth.timezone.as_deref();
+    found.demand(
+        timezone.is_none_or(|name| jiff::tz::TimeZone::get(name).is_ok()),
+        "stealth.timezone",
+        "expected an IANA name, for example Europe/Zurich",
+    );
+    let is_language = |text: &str| {
+        !text.is_empty()
+            && text.split('-').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+    };
+    found.demand(
+        is_language(&config.stealth.language),
+        "stealth.language",
+        "expected a language tag, for example en-US",
+    );
+    let solver = config.captcha.solver_url.as_deref();
+    found.demand(solver.is_none_or(is_web), "captcha.solver_url", "expected https://HOST/PATH");
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use vitrine_model::{Plans, Secret};
 use vitrine_server::upstream::ProxyUrl;
 
 const MINUTE_MS: u64 = 60_000;
+const GIBIBYTE: u64 = 1024 * 1024 * 1024;
 
 /// Every setting of a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +39,13 @@ pub struct Config {
     pub egress: Egress,
     pub capsule: Capsule,
     pub image: Image,
+    pub objects: Objects,
+    pub artifacts: Artifacts,
+    pub recording: Recording,
+    pub profiles: SavedProfiles,
+    pub stealth: Stealth,
+    pub captcha: Captcha,
+    pub webhooks: Webhooks,
     pub log: Log,
     pub rate_limits: RateLimits,
     pub plans: Plans,
@@ -143,6 +151,80 @@ pub struct Image {
     pub apt_sources: Vec<String>,
 }
 
+/// Where recordings, downloads, profiles and the like are kept: a folder, or a bucket.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Objects {
+    /// A folder; by default `DATA_DIR/objects`.
+    pub dir: Option<PathBuf>,
+    /// A bucket of S3 or of what speaks like it, instead of a folder.
+    pub s3_bucket: Option<String>,
+    /// By default Amazon's own of the region.
+    pub s3_endpoint: Option<String>,
+    pub s3_region: Option<String>,
+    pub s3_access_key: Option<String>,
+    pub s3_secret_key: Option<Secret>,
+    /// The bucket stands in the path and not in the host name.
+    pub s3_path_style: bool,
+}
+
+/// What sessions leave behind.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Artifacts {
+    /// How long they are kept; 0 = for ever.
+    pub kept_ms: u64,
+    /// Largest file that a page may give, or a client put.
+    pub file_bytes_max: u64,
+    /// All downloads of a session together.
+    pub session_bytes_max: u64,
+}
+
+/// Recordings of sessions.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    pub frames_per_second_max: u32,
+    /// A recording ends when it is as large as this.
+    pub bytes_max: u64,
+}
+
+/// Saved browser profiles.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedProfiles {
+    /// A larger one is not saved; the last good one stays.
+    pub bytes_max: u64,
+}
+
+/// What a browser with `stealth` says of where it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stealth {
+    /// BCP 47.
+    pub language: String,
+    /// IANA name; by default the machine's own.
+    pub timezone: Option<String>,
+}
+
+/// Who answers CAPTCHAs.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Captcha {
+    /// Gets each challenge by POST; without it, they are only reported.
+    pub solver_url: Option<String>,
+    /// Sent to it as `Authorization: Bearer`.
+    pub solver_secret: Option<Secret>,
+}
+
+/// Where webhooks may go.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// Plain http, and private, loopback and link-local addresses.
+    pub allow_private: bool,
+}
+
 /// What the log looks like.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -185,6 +267,17 @@ impl Default for Config {
             pool: Pool { browsers: 4, memory_min_mb: 1024 },
             egress: Egress { hosts: String::new(), profiles: Profiles::default() },
             capsule: Capsule { ca_bundle: None },
+            objects: Objects::default(),
+            artifacts: Artifacts {
+                kept_ms: 7 * 24 * 60 * MINUTE_MS,
+                file_bytes_max: GIBIBYTE,
+                session_bytes_max: 4 * GIBIBYTE,
+            },
+            recording: Recording { frames_per_second_max: 25, bytes_max: 4 * GIBIBYTE },
+            profiles: SavedProfiles { bytes_max: GIBIBYTE / 4 },
+            stealth: Stealth { language: "en-US".to_owned(), timezone: None },
+            captcha: Captcha::default(),
+            webhooks: Webhooks::default(),
             image: Image { name: "standard".to_owned(), build: true, apt_sources: Vec::new() },
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             rate_limits: RateLimits::default(),

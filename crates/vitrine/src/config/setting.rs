@@ -111,6 +111,49 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
     ("image.name", Text, Long, "Image that sessions run"),
     ("image.build", Switch, Long, "Build the image at start when it is missing"),
     ("image.apt_sources", List, Long, "Lines of a sources.list for building images; default the machine's own"),
+    ("objects.dir", Text, Long, "Folder of recordings, downloads, profiles and the like; default DATA_DIR/objects"),
+    ("objects.s3_bucket", Text, Long, "Bucket of S3, or of what speaks like it, instead of a folder"),
+    ("objects.s3_endpoint", Text, Long, "Address of the bucket's service, for example https://s3.example.com"),
+    ("objects.s3_region", Text, Long, "Region of the bucket, for example eu-central-1"),
+    ("objects.s3_access_key", Text, Long, "Access key id of the bucket"),
+    ("objects.s3_secret_key", Text, Long, "Secret access key of the bucket"),
+    (
+        "objects.s3_path_style",
+        Switch,
+        Long,
+        "Name the bucket in the path and not in the host, as many services want it",
+    ),
+    (
+        "artifacts.kept_ms",
+        Number,
+        Long,
+        "Time that recordings, HAR files, screenshots and downloads are kept; 0 is for ever",
+    ),
+    ("artifacts.file_bytes_max", Number, Long, "Largest file that a page may give or a client may put"),
+    ("artifacts.session_bytes_max", Number, Long, "Largest sum of a session's downloads"),
+    ("recording.frames_per_second_max", Number, Long, "Pictures a second of a recording, at most"),
+    ("recording.bytes_max", Number, Long, "Size at which a recording ends"),
+    ("profiles.bytes_max", Number, Long, "Largest profile that is saved, packed"),
+    ("stealth.language", Text, Long, "Language of browsers with stealth, for example en-US"),
+    (
+        "stealth.timezone",
+        Text,
+        Long,
+        "Time zone of browsers with stealth, for example Europe/Zurich; default the machine's",
+    ),
+    (
+        "captcha.solver_url",
+        Text,
+        Long,
+        "Endpoint that is asked to solve CAPTCHAs, for example https://solver.example.com/v1",
+    ),
+    ("captcha.solver_secret", Text, Long, "Bearer token for that endpoint"),
+    (
+        "webhooks.allow_private",
+        Switch,
+        Long,
+        "Let webhooks go to private addresses and over plain http; only where every key is trusted",
+    ),
     ("log.format", Text, Always, "text or json"),
     ("log.level", Text, Always, "error, warn, info, debug, trace, or per part, for example info,vitrine_egress=debug"),
 ];
@@ -184,7 +227,7 @@ impl Setting {
 
     /// What the value that is shown must not contain: credentials.
     pub fn is_secret(&self) -> bool {
-        self.key == "store.url"
+        ["store.url", "objects.s3_secret_key", "captcha.solver_secret"].contains(&self.key.as_ref())
     }
 }
 
