@@ -1,5 +1,6 @@
 // One real server for a test: the binary that VITRINE_BINARY names, on a free port, with a data directory of its own, and
-// one page that sessions reach as http://site.test:PORT/. `stop` ends it by SIGTERM and leaves nothing behind.
+// one site that sessions reach as http://site.test:PORT/. `stop` ends it by SIGTERM and leaves nothing behind; `crash` kills
+// it as a power cut would, and `start` brings it back on the same data.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,22 +12,38 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const { VITRINE_BINARY: binary, ...environment } = process.env;
 const START_MS = 60_000;
+const READY_MS = 25_000;
+const END_MS = 60_000;
 const PAGE = '<!doctype html><title>A page of the tests</title><h1>Hello</h1>';
 
-export async function startServer(settings = {}) {
-  const site = createServer((request, response) => response.setHeader('Content-Type', 'text/html').end(PAGE));
+/** The site that answers everything with one small page. */
+function onePage(request, response) {
+  response.setHeader('Content-Type', 'text/html').end(PAGE);
+}
+
+export async function startServer(settings = {}, answer = onePage) {
+  const site = createServer(answer);
   site.listen(0, '127.0.0.1');
   await once(site, 'listening');
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-clients-'));
   const data = join(folder, 'data');
   const listen = `127.0.0.1:${await freePort()}`;
-  const server = spawn(binary, ['serve', '--data-dir', data, '--listen', listen], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...environment, VITRINE_EGRESS_HOSTS: 'site.test=127.0.0.1', ...settings },
-  });
-  const ended = once(server, 'exit');
   const base = `http://${listen}`;
+  let server;
+  let ended;
 
+  async function start() {
+    server = spawn(binary, ['serve', '--data-dir', data, '--listen', listen], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...environment, VITRINE_EGRESS_HOSTS: 'site.test=127.0.0.1', ...settings },
+    });
+    ended = once(server, 'exit');
+    await healthy(base, server);
+  }
+  async function crash() {
+    server.kill('SIGKILL');
+    await ended;
+  }
   async function stop() {
     server.kill('SIGTERM');
     await ended;
@@ -34,13 +51,50 @@ export async function startServer(settings = {}) {
     await rm(folder, { recursive: true });
   }
   try {
-    await healthy(base, server);
+    await start();
   } catch (error) {
     await stop();
     throw error;
   }
   const key = (await readFile(join(data, 'api-key'), 'utf8')).trim();
-  return { base, data, folder, key, page: `http://site.test:${site.address().port}/`, stop };
+  const page = `http://site.test:${site.address().port}/`;
+
+  /** Asks the API; an answer that is no success is an error. */
+  async function api(method, path, body) {
+    const answer = await fetch(`${base}${path}`, {
+      method,
+      headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' },
+      body: body && JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${answer.status} ${method} ${path}: ${await answer.text()}`);
+    return answer.json();
+  }
+  /** A new session that is ready. */
+  async function session(wish = {}) {
+    const { id } = await api('POST', '/v1/browsers', wish);
+    const ready = await api('GET', `/v1/browsers?id=${id}&waitMs=${READY_MS}`);
+    if (ready.status !== 'ready') throw new Error(`the session is ${ready.status}: ${JSON.stringify(ready.error)}`);
+    return ready;
+  }
+  /** Ends a session; brings it when nothing of it is left. */
+  async function end(id) {
+    await api('DELETE', `/v1/browsers?id=${id}`);
+    const deadline = Date.now() + END_MS;
+    while (Date.now() < deadline) {
+      const session = await api('GET', `/v1/browsers?id=${id}`);
+      if (session.status === 'ended' || session.status === 'failed') return session;
+      await pause(50);
+    }
+    throw new Error(`the session ${id} did not end within ${END_MS} ms`);
+  }
+  /** The bytes of an artifact, by a URL that needs no key. */
+  async function artifact(id, key) {
+    const { url } = await api('GET', `/v1/browsers/artifacts/download?id=${id}&key=${encodeURIComponent(key)}`);
+    const answer = await fetch(url);
+    if (!answer.ok) throw new Error(`${answer.status} for the artifact ${key}`);
+    return { url, bytes: Buffer.from(await answer.arrayBuffer()) };
+  }
+  return { base, data, folder, key, page, start, crash, stop, api, session, end, artifact };
 }
 
 async function healthy(base, server) {
