@@ -134,7 +134,7 @@ test('a browser with stealth tells one story', async () => {
   const { id, cdpUrl } = await server.session({ stealth: true });
   const browser = await chromium.connectOverCDP(cdpUrl);
   const page = await browser.contexts()[0].newPage();
-  await page.goto(`${server.page}who`);
+  await page.goto(`${server.securePage}who`);
   const story = await page.evaluate(() => globalThis.story());
   assert.equal(story.webdriver, false);
   for (const agent of [story.agent, story.worker.agent, story.frame.agent, story.headers['user-agent']]) {

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -22,10 +23,13 @@ function onePage(request, response) {
 }
 
 export async function startServer(settings = {}, answer = onePage) {
-  const site = createServer(answer);
-  site.listen(0, '127.0.0.1');
-  await once(site, 'listening');
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-clients-'));
+  const certificate = await selfSigned(folder);
+  const sites = [createServer(answer), createSecureServer(certificate, answer)];
+  for (const site of sites) {
+    site.listen(0, '127.0.0.1');
+    await once(site, 'listening');
+  }
   const data = join(folder, 'data');
   const listen = `127.0.0.1:${await freePort()}`;
   const base = `http://${listen}`;
@@ -35,7 +39,12 @@ export async function startServer(settings = {}, answer = onePage) {
   async function start() {
     server = spawn(binary, ['serve', '--data-dir', data, '--listen', listen], {
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...environment, VITRINE_EGRESS_HOSTS: 'site.test=127.0.0.1', ...settings },
+      env: {
+        ...environment,
+        VITRINE_EGRESS_HOSTS: 'site.test=127.0.0.1',
+        VITRINE_CAPSULE_CA_BUNDLE: join(folder, 'certificate.pem'),
+        ...settings,
+      },
     });
     ended = once(server, 'exit');
     await healthy(base, server);
@@ -47,7 +56,7 @@ export async function startServer(settings = {}, answer = onePage) {
   async function stop() {
     server.kill('SIGTERM');
     await ended;
-    site.close();
+    sites.forEach((site) => site.close());
     await rm(folder, { recursive: true });
   }
   try {
@@ -57,7 +66,7 @@ export async function startServer(settings = {}, answer = onePage) {
     throw error;
   }
   const key = (await readFile(join(data, 'api-key'), 'utf8')).trim();
-  const page = `http://site.test:${site.address().port}/`;
+  const [page, securePage] = sites.map((site, index) => `${['http', 'https'][index]}://site.test:${site.address().port}/`);
 
   /** Asks the API; an answer that is no success is an error. */
   async function api(method, path, body) {
@@ -94,7 +103,19 @@ export async function startServer(settings = {}, answer = onePage) {
     if (!answer.ok) throw new Error(`${answer.status} for the artifact ${key}`);
     return { url, bytes: Buffer.from(await answer.arrayBuffer()) };
   }
-  return { base, data, folder, key, page, start, crash, stop, api, session, end, artifact };
+  return { base, data, folder, key, page, securePage, start, crash, stop, api, session, end, artifact };
+}
+
+/** A certificate for the site, and the one that capsules of the test trust: what browsers tell only to secure pages is seen. */
+async function selfSigned(folder) {
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
+  const subject = ['-subj', '/CN=site.test', '-addext', 'subjectAltName=DNS:site.test', '-days', '2'];
+  const openssl = spawn('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, ...subject], {
+    stdio: 'ignore',
+  });
+  const [code] = await once(openssl, 'close');
+  if (code !== 0) throw new Error(`openssl ended with ${code}`);
+  return { key: await readFile(key), cert: await readFile(cert) };
 }
 
 async function healthy(base, server) {
