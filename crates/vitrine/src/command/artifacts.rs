@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::output;
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -52,7 +53,8 @@ pub async fn fetch(client: &Client, id: &str, key: &str, output: &Path, as_json:
     let answer = signed(client, id, key, FETCH_EXPIRES).await?;
     let url = output::cell(&answer, "url");
     if output.as_os_str() == "-" {
-        let mut standard = tokio::io::stdout();
+        let standard = std::io::stdout().as_fd().try_clone_to_owned().context("could not open standard output")?;
+        let mut standard = tokio::fs::File::from_std(standard.into());
         client.download(&url, &mut standard).await?;
         return Ok(standard.flush().await?);
     }
