@@ -2,6 +2,7 @@
 
 mod downloads;
 mod host;
+mod screen;
 mod trust;
 
 use host::LocalHost;
