@@ -61,11 +61,8 @@ impl Store {
     ) -> Result<std::result::Result<Session, Refused>> {
         let session = new.queued(now);
         let mut tx = self.begin().await?;
-        if tx.is_concurrent() {
-            // One creation of an organization at a time: what is counted next is still true when the row is inserted.
-            const LOCK: &str = "SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE";
-            tx.all(LOCK, values![new.organization.as_str()]).await?;
-        }
+        // What is counted next is still true when the row is inserted.
+        tx.lock_organization(&new.organization).await?;
         if let Some(refused) = tx.refused(&session, limits, now).await? {
             tx.rollback().await?;
             return Ok(Err(refused));
@@ -111,6 +108,15 @@ impl NewSession {
 }
 
 impl Transaction {
+    /// One creation of an organization at a time, where others may write.
+    pub(crate) async fn lock_organization(&mut self, organization: &OrganizationId) -> Result<()> {
+        if self.is_concurrent() {
+            const LOCK: &str = "SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE";
+            self.all(LOCK, values![organization.as_str()]).await?;
+        }
+        Ok(())
+    }
+
     async fn refused(&mut self, session: &Session, limits: CreateLimits, now: EpochMs) -> Result<Option<Refused>> {
         const SQL: &str = concat!(
             "SELECT

@@ -6,27 +6,34 @@
 //! transaction of the move itself, and that both databases answer the same.
 
 mod api_key;
+mod artifact;
 mod backend;
 mod create;
+mod egress;
 mod end;
 mod error;
 mod event;
 mod health;
 mod idempotency;
+mod loose;
 mod machine;
 mod migrations;
 mod moves;
+mod objects;
 mod organization;
 mod overdue;
 mod place;
+mod profile;
 mod reap;
 mod secret;
 mod session;
 mod step;
+mod token;
 mod usage;
 mod work;
 
 pub use api_key::{ApiKey, NewApiKey};
+pub use artifact::{Artifact, Bringing, NewArtifact};
 pub use backend::{Location, Store, StoreOptions};
 pub use create::{CreateLimits, NewSession, Refused};
 pub use error::{Result, StoreError};
@@ -34,8 +41,10 @@ pub use event::Event;
 pub use health::{Counts, RecentEnds};
 pub use idempotency::{Claim, SavedAnswer};
 pub use machine::{Machine, MachineState, Registration};
+pub use objects::{Bucket, ObjectError, ObjectKey, Objects, ObjectsLocation, Presented};
 pub use organization::Organization;
 pub use place::{Fit, PlaceOptions, Placed};
+pub use profile::{NewProfile, Profile, Removal};
 pub use reap::{ReapOptions, Reaped};
 pub use session::{Session, SessionError};
 pub use usage::{Usage, UsageRecord, WeightCounts};

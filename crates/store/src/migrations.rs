@@ -5,12 +5,18 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// SQLite's.
 pub(crate) fn sqlite() -> Migrator {
-    migrator(&[("start", include_str!("../migrations/sqlite/0001_start.sql"))])
+    migrator(&[
+        ("start", include_str!("../migrations/sqlite/0001_start.sql")),
+        ("objects", include_str!("../migrations/sqlite/0002_objects.sql")),
+    ])
 }
 
 /// PostgreSQL's.
 pub(crate) fn postgres() -> Migrator {
-    migrator(&[("start", include_str!("../migrations/postgres/0001_start.sql"))])
+    migrator(&[
+        ("start", include_str!("../migrations/postgres/0001_start.sql")),
+        ("objects", include_str!("../migrations/postgres/0002_objects.sql")),
+    ])
 }
 
 fn migrator(texts: &[(&'static str, &'static str)]) -> Migrator {

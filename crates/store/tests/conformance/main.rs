@@ -8,6 +8,7 @@ mod health;
 mod keys;
 mod lifecycle;
 mod machines;
+mod objects;
 mod overdue;
 mod place;
 mod random;
@@ -56,6 +57,9 @@ const CASES: &[Case] = cases! {
         a_rebooted_machine_lost_everything, two_nodes_with_one_identity_fence_each_other, beats_carry_traffic,
         a_node_hears_what_it_does_not_know, a_machine_that_shrank_keeps_what_it_holds;
     reap: a_silent_machine_is_lost, it_holds_after_everybody_was_silent, it_holds_when_most_machines_are_silent;
+    objects: artifacts_have_keys_of_their_own, only_the_run_brings_artifacts, artifacts_expire_and_their_objects_go,
+        a_profile_is_replaced_whole, a_profile_comes_from_its_owner_alone, a_profile_in_use_stays, stale_profiles_go,
+        a_revoked_token_is_remembered_until_it_expires, a_way_out_is_changed_while_it_runs;
     usage: usage_is_the_sum_of_the_durations, usage_is_counted_by_period;
     events: readers_miss_nothing_and_see_no_secret, old_events_are_deleted;
     health: counts_are_of_the_living, platform_errors_are_told_apart;
