@@ -1,7 +1,9 @@
-//! The file while it grows. A fragment is appended by one write, and the only bytes that are ever changed are the four that
-//! say how long the last picture was shown; so whatever dies, the file plays up to its last whole fragment.
+//! The file while it grows. A fragment is there as soon as its head is, which is written last, and the only bytes that are
+//! ever changed are the four that say how long the last picture was shown; so whatever dies, the file plays up to its last
+//! whole fragment.
 
 use super::avc::{self, ParameterSets};
+use super::boxes::HEAD_BYTES;
 use super::finalise::{Finished, finalise};
 use super::fragment::{self, Note, Sample};
 use super::movie::{self, Look};
@@ -165,7 +167,9 @@ impl Recorder {
         }
         self.sequence += 1;
         let place = fragment::append(&mut out, self.sequence, pending.start_ms, &pending.samples, &pending.data);
-        self.file.write_all_at(&out, self.written)?;
+        // Its head last: until then a player finds the end of the file there, and not half a fragment.
+        self.file.write_all_at(&out[HEAD_BYTES..], self.written + HEAD_BYTES as u64)?;
+        self.file.write_all_at(&out[..HEAD_BYTES], self.written)?;
         self.last = Some(Last { start_ms: pending.newest_ms, place: self.written + place as u64 });
         self.written += out.len() as u64;
         Ok(())

@@ -2,6 +2,7 @@
 
 mod downloads;
 mod host;
+mod recording;
 mod screen;
 mod trust;
 
