@@ -134,7 +134,9 @@ impl Recorder {
     pub fn chapter(&mut self, title: &str, at: Duration) {
         if self.chapters < CHAPTERS_MAX {
             self.chapters += 1;
-            let title = title[..title.floor_char_boundary(TITLE_BYTES_MAX)].to_owned();
+            let ends = title.char_indices().map(|(start, letter)| start + letter.len_utf8());
+            let end = ends.take_while(|end| *end <= TITLE_BYTES_MAX).last().unwrap_or(0);
+            let title = title[..end].to_owned();
             self.pending.notes.push((milliseconds(at), Note::Chapter { title }));
         }
     }
