@@ -4,6 +4,7 @@ mod downloads;
 mod host;
 mod recording;
 mod screen;
+mod tabs;
 mod trust;
 
 use host::LocalHost;
