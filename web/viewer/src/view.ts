@@ -1,0 +1,196 @@
+//! The view without anything around it: a picture that follows a session, and a person's hands in it. Needs a host and four
+//! elements; what it does not do itself (tabs, dialogs, files…) it passes on.
+
+import { isEmpty, pasteOf, take, type Clip } from './clipboard.ts';
+import { Connection, type Link } from './connection.ts';
+import { unreachable } from './dom.ts';
+import type { Host } from './host.ts';
+import { Keyboard } from './keyboard.ts';
+import { Pointer } from './pointer.ts';
+import { type Coding, type ServerMessage, VERSION, type ViewerMessage } from './protocol.ts';
+import { codingsHere, Screen } from './screen.ts';
+import { Surface } from './surface.ts';
+
+export interface ViewParts {
+  /** Holds the canvas and what lies over it; has the picture's size. */
+  readonly surface: HTMLElement;
+  readonly canvas: HTMLCanvasElement;
+  /** The hidden text field, over the canvas. */
+  readonly field: HTMLTextAreaElement;
+  /** What the picture may fill. */
+  readonly stage: HTMLElement;
+}
+
+export interface ViewEvents {
+  link(link: Link): void;
+  message(message: ServerMessage): void;
+  /** The picture or the page's viewport has another size. */
+  sized(): void;
+  /** Something was copied that the browser only gives after a click. */
+  copied(clip: Clip): void;
+  /** A sentence for the person. */
+  say(sentence: string): void;
+  claim(event: KeyboardEvent): boolean;
+  leave(): void;
+}
+
+/** A page that copies without having been asked to must not reach this machine's clipboard. */
+const COPY_ANSWER_MS = 5_000;
+
+export class View {
+  readonly surface: Surface;
+  readonly screen: Screen;
+  readonly connection: Connection;
+  /** Whether the server lets this viewer act. */
+  control = false;
+  coding: Coding = 'h264';
+  readonly #parts: ViewParts;
+  readonly #events: ViewEvents;
+  readonly #host: Host;
+  #codings: Coding[] = ['jpeg'];
+  #copyAskedAt = -Infinity;
+
+  constructor(host: Host, parts: ViewParts, events: ViewEvents) {
+    this.#host = host;
+    this.#parts = parts;
+    this.#events = events;
+    this.surface = new Surface(parts.surface);
+    this.screen = new Screen(parts.canvas, {
+      acknowledge: (sequence) => this.connection.send({ type: 'ack', sequence }),
+      refresh: () => this.connection.send({ type: 'refresh' }),
+      fallBack: () => this.useCoding('jpeg'),
+      resized: () => this.#pictureResized(),
+    });
+    this.connection = new Connection(host, {
+      link: (link) => this.#link(link),
+      message: (message) => this.#message(message),
+      picture: (picture) => this.screen.show(picture),
+    });
+    const act = (message: ViewerMessage) => this.act(message);
+    const sendIfClear = (message: ViewerMessage) => this.control && this.connection.sendIfClear(message);
+    new Pointer(this.surface, { send: act, sendIfClear, pressed: () => parts.field.focus({ preventScroll: true }) });
+    new Keyboard(parts.field, {
+      send: act,
+      copy: (cut) => this.#copy(cut),
+      paste: (data) => void this.#paste(data),
+      claim: (event) => events.claim(event),
+      leave: () => events.leave(),
+    });
+    document.addEventListener('visibilitychange', () => this.#tellVisibility());
+  }
+
+  async start(): Promise<void> {
+    this.#codings = await codingsHere();
+    this.connection.connect();
+  }
+
+  /** Sends what needs control; does nothing for a viewer who may only look. */
+  act(message: ViewerMessage): void {
+    if (this.control) this.connection.send(message);
+  }
+
+  /** From now on, also after a reconnection. */
+  useCoding(coding: Coding): void {
+    this.#codings = coding === 'jpeg' ? ['jpeg'] : ['h264', 'jpeg'];
+    this.coding = coding;
+    this.screen.restart();
+    this.connection.send({ type: 'coding', coding });
+  }
+
+  #link(link: Link): void {
+    switch (link.state) {
+      case 'open': {
+        this.screen.restart();
+        const { clientWidth: width, clientHeight: height } = this.#parts.stage;
+        const start = { version: VERSION, codings: this.#codings, width, height, scale: devicePixelRatio };
+        this.connection.send({ type: 'start', ...start });
+        if (document.hidden) this.#tellVisibility();
+        break;
+      }
+      case 'connecting':
+        this.control = false;
+        if (link.again) this.#host.notify({ type: 'reconnecting' });
+        break;
+      case 'ended':
+        this.control = false;
+        this.#host.notify({ type: 'ended', sentence: link.ending.sentence });
+        break;
+      default:
+        unreachable(link);
+    }
+    this.#events.link(link);
+  }
+
+  #message(message: ServerMessage): void {
+    switch (message.type) {
+      case 'hello':
+        if (message.version !== VERSION) {
+          this.connection.close({ sentence: 'The server speaks another version. Reload this page.', again: false });
+          return;
+        }
+        this.control = message.mode === 'control';
+        // Who may only look has no keyboard to be caught in.
+        this.#parts.field.disabled = !this.control;
+        this.coding = message.coding;
+        this.#host.notify({ type: 'connected', mode: message.mode });
+        break;
+      case 'viewport':
+        this.surface.width = message.width;
+        this.surface.height = message.height;
+        this.#events.sized();
+        break;
+      case 'cursor':
+        // An unknown word leaves the cursor as it was.
+        this.#parts.surface.style.cursor = message.cursor.startsWith('url') ? 'default' : message.cursor;
+        break;
+      case 'focus': {
+        const { editable, x = 0, y = 0, width = 1, height = 1 } = message;
+        // A soft keyboard opens only where the page can take text.
+        this.#parts.field.inputMode = editable ? 'text' : 'none';
+        this.surface.place(this.#parts.field, { x, y, width, height });
+        break;
+      }
+      case 'clipboard':
+        void this.#copied(message);
+        break;
+    }
+    this.#events.message(message);
+  }
+
+  /** Until the server has said how large the viewport is, the picture's own pixels are taken for it. */
+  #pictureResized(): void {
+    const { canvas } = this.#parts;
+    if (this.surface.width === 0) [this.surface.width, this.surface.height] = [canvas.width, canvas.height];
+    this.#events.sized();
+  }
+
+  #copy(cut: boolean): void {
+    this.#copyAskedAt = performance.now();
+    this.act({ type: 'copy', cut });
+  }
+
+  async #copied(clip: Clip): Promise<void> {
+    if (isEmpty(clip)) return;
+    const asked = performance.now() - this.#copyAskedAt < COPY_ANSWER_MS;
+    try {
+      if (!asked) throw new Error('nobody asked for it');
+      await take(clip);
+    } catch {
+      this.#events.copied(clip);
+    }
+  }
+
+  async #paste(data: DataTransfer): Promise<void> {
+    if (!this.control) return;
+    try {
+      const paste = await pasteOf(data);
+      if (paste) this.act(paste);
+    } catch (error) {
+      this.#events.say(error instanceof Error ? error.message : 'This cannot be pasted.');
+    }
+  }
+
+  #tellVisibility(): void {
+    this.connection.send({ type: 'visible', visible: !document.hidden });
+  }
+}
