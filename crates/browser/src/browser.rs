@@ -4,12 +4,13 @@
 use crate::discovery::{self, DEVTOOLS_PORT, Version};
 use crate::error::BrowserError;
 use crate::host::{Exit, Host, Running};
-use crate::launch::Launch;
+use crate::launch::{Build, Launch};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use vitrine_cdp::protocol::browser::Close;
+use vitrine_cdp::protocol::page::BringToFront;
 use vitrine_cdp::protocol::runtime::Evaluate;
 use vitrine_cdp::protocol::target::{CreateTarget, DetachFromTarget, GetTargets, TargetId};
 use vitrine_cdp::{CdpError, Connection};
@@ -33,7 +34,7 @@ impl Browser {
     pub async fn launch(host: Arc<dyn Host>, launch: &Launch) -> Result<Browser, BrowserError> {
         let running = host.spawn(launch.command()).await?;
         let ready = Browser::ready(host, running, LAUNCH_LIMIT).await?;
-        match ready.warm_up().await {
+        match ready.warm_up(launch.build).await {
             Ok(()) => Ok(ready),
             Err(error) => {
                 ready.running.kill().await;
@@ -138,10 +139,14 @@ impl Browser {
     }
 
     /// Makes the blank page run a script, so that its renderer is there before the first client is.
-    async fn warm_up(&self) -> Result<(), BrowserError> {
+    async fn warm_up(&self, build: Build) -> Result<(), BrowserError> {
         let connection = self.connection().await?;
         let session = connection.attach(&blank_page(&connection).await?).await?;
         session.call(Evaluate { expression: "0".into(), ..Evaluate::default() }).await?;
+        if build == Build::Chromium {
+            // Its first page has no focus otherwise, which no page in front of a person lacks.
+            session.call(BringToFront {}).await?;
+        }
         connection.call(DetachFromTarget { session_id: Some(session.id().clone()) }).await?;
         // Nothing of ours stays connected to a browser that nobody uses yet.
         self.connection.lock().await.take();

@@ -13,7 +13,11 @@ enum For {
 use For::{Both, Full, Shell};
 
 const FLAGS: &[(For, &str, &str)] = &[
-    (Full, "--headless=new", "no display in a capsule"),
+    (Full, "--ozone-platform=headless", "a desktop without a display; `--headless` would say so in the user agent"),
+    (Full, "--keep-alive-for-test", "the last window may close: a session ends when its owner says so"),
+    (Full, "--use-angle=swiftshader", "WebGL without a graphics card"),
+    (Full, "--enable-unsafe-swiftshader", "the same"),
+    (Full, "--disable-gpu-compositing", "without a graphics card pages are drawn three times as fast directly"),
     (Full, "--no-first-run", "no welcome page, no import from other browsers"),
     (Full, "--no-default-browser-check", "nothing to ask and nobody to answer"),
     (Full, "--disable-default-apps", "no bundled applications in a fresh profile"),
@@ -29,7 +33,7 @@ const FLAGS: &[(For, &str, &str)] = &[
     (Both, "--no-pings", "no hyperlink auditing beacons"),
     (Both, "--password-store=basic", "no keyring service to ask for over D-Bus"),
     (Both, "--mute-audio", "no sound device; the audio service is not started for silence"),
-    (Both, "--hide-scrollbars", "screenshots as clients of a headless browser expect them"),
+    (Shell, "--hide-scrollbars", "screenshots as clients of a headless browser expect them"),
     (Both, "--disable-popup-blocking", "a window that a script opens is what the client drives"),
     (Both, "--disable-background-timer-throttling", "every page is driven, also those that are not in front"),
     (Both, "--disable-backgrounding-occluded-windows", "the same"),

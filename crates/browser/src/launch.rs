@@ -4,13 +4,14 @@
 use crate::discovery::DEVTOOLS_PORT;
 use crate::flags;
 use crate::host::Command;
+use crate::stealth::Story;
 
 /// Which of Chromium's two programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Build {
     /// The default: no window system, a quarter of the start's CPU time.
     HeadlessShell,
-    /// The whole browser, headless or in a window: stealth and extensions need it.
+    /// The whole browser, as on a desktop: stealth and extensions need it. `/usr/lib/chromium/chromium` in the image.
     Chromium,
 }
 
@@ -25,10 +26,7 @@ pub struct Launch {
     pub home_dir: String,
     /// `$TMPDIR`, so that nothing of a session is left in a shared folder.
     pub temporary_dir: String,
-    /// Width and height of the window, in CSS pixels.
-    pub viewport: (u32, u32),
-    /// BCP 47, for `navigator.language` and `Accept-Language`.
-    pub language: Option<String>,
+    pub story: Story,
     /// Merged with ours: Chromium obeys only the last list it is given.
     pub enabled_features: Vec<String>,
     pub disabled_features: Vec<String>,
@@ -41,21 +39,41 @@ impl Launch {
         argv.extend(flags::of(self.build));
         argv.push(format!("--remote-debugging-port={DEVTOOLS_PORT}"));
         argv.push(format!("--user-data-dir={}", self.user_data_dir));
-        argv.push(format!("--window-size={},{}", self.viewport.0, self.viewport.1));
-        if let Some(language) = &self.language {
-            argv.push(format!("--lang={language}"));
-            argv.push(format!("--accept-lang={language}"));
-        }
+        argv.extend(self.told());
         argv.extend(list("--enable-features", flags::enabled_features(self.build), &self.enabled_features));
         argv.extend(list("--disable-features", flags::disabled_features(self.build), &self.disabled_features));
         // A blank page, ready for the first client.
         argv.push("about:blank".into());
-        let env = [("HOME", &self.home_dir), ("TMPDIR", &self.temporary_dir)];
-        Command {
-            argv,
-            env: env.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect(),
-            cwd: self.home_dir.clone(),
-        }
+        Command { argv, env: self.environment(), cwd: self.home_dir.clone() }
+    }
+
+    /// The flags that tell the story.
+    fn told(&self) -> Vec<String> {
+        let (width, height) = match self.build {
+            Build::HeadlessShell => self.story.viewport,
+            Build::Chromium => self.story.window(),
+        };
+        let mut flags = vec![format!("--window-size={width},{height}")];
+        let languages = match self.build {
+            // It sends the list as it stands, without weights: one language is the list that looks like itself.
+            Build::HeadlessShell => self.story.language.clone(),
+            Build::Chromium => {
+                let (width, height) = self.story.screen();
+                flags.push(format!("--screen-info={{{width}x{height}}}"));
+                self.story.languages()
+            }
+        };
+        flags.extend(languages.map(|languages| format!("--accept-lang={languages}")));
+        flags.extend(self.story.language.as_ref().map(|language| format!("--lang={language}")));
+        flags
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let mut variables = vec![("HOME", self.home_dir.clone()), ("TMPDIR", self.temporary_dir.clone())];
+        variables.extend(self.story.timezone.clone().map(|timezone| ("TZ", timezone)));
+        // The full browser takes the language of its own texts, and so that of `Intl`, from here alone.
+        variables.extend(self.story.language.as_ref().map(|language| ("LANGUAGE", language.replace('-', "_"))));
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
@@ -81,8 +99,11 @@ mod tests {
             user_data_dir: "/profile".into(),
             home_dir: "/home/browser".into(),
             temporary_dir: "/tmp/session".into(),
-            viewport: (1280, 800),
-            language: Some("de-CH".into()),
+            story: Story {
+                language: Some("de-CH".into()),
+                timezone: Some("Europe/Zurich".into()),
+                viewport: (1280, 800),
+            },
             enabled_features: vec!["Mine".into(), "Mine".into()],
             disabled_features: vec!["Theirs".into(), "BackForwardCache".into()],
         }

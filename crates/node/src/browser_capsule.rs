@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use vitrine_browser::stealth::Story;
 use vitrine_browser::{Browser, Build, Ending, Exit, Host, Launch, Trust, gave_up};
 use vitrine_capsule::{Capsule, CapsuleError, Limits, Native, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Spec};
 use vitrine_egress::{Egress, Mode, Outside, Policy, Sockets, Upstream};
@@ -239,8 +240,7 @@ fn launch() -> Launch {
         user_data_dir: "/session/profile".into(),
         home_dir: trust::HOME.into(),
         temporary_dir: "/session/tmp".into(),
-        viewport: VIEWPORT,
-        language: None,
+        story: Story { language: None, timezone: None, viewport: VIEWPORT },
         enabled_features: Vec::new(),
         disabled_features: Vec::new(),
     }

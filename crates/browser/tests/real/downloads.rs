@@ -64,12 +64,12 @@ fn content(download: &Download) -> String {
 }
 
 #[derive(serde::Serialize)]
-struct CreateBrowserContext {}
+pub struct CreateBrowserContext {}
 
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Created {
-    browser_context_id: BrowserContextId,
+pub struct Created {
+    pub browser_context_id: BrowserContextId,
 }
 
 impl vitrine_cdp::Command for CreateBrowserContext {

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use vitrine_browser::stealth::Story;
 use vitrine_browser::{Build, Command, DEVTOOLS_PORT, Exit, Host, HostError, Launch, Running};
 
 /// Chromium refuses to run as root with its sandbox on.
@@ -66,8 +67,7 @@ impl LocalHost {
             user_data_dir: self.folder("home/profile"),
             home_dir: self.folder("home"),
             temporary_dir: self.folder("home/tmp"),
-            viewport: (1280, 800),
-            language: None,
+            story: Story { language: None, timezone: None, viewport: (1280, 800) },
             enabled_features: Vec::new(),
             disabled_features: Vec::new(),
         }

@@ -4,6 +4,7 @@ mod downloads;
 mod host;
 mod recording;
 mod screen;
+mod stealth;
 mod tabs;
 mod trust;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
+use vitrine_browser::stealth::Story;
 use vitrine_browser::{Browser, BrowserError, Build, Command, Ending, Exit, Host, Launch};
 use vitrine_cdp::protocol::page::Navigate;
 use vitrine_cdp::protocol::runtime::Evaluate;
@@ -59,7 +61,8 @@ impl vitrine_cdp::Command for Crash {
 async fn a_browser_is_ready_answers_and_ends_when_asked() {
     for build in BUILDS {
         let host = LocalHost::new();
-        let launch = Launch { language: Some("de-CH".into()), viewport: (1111, 777), ..host.launch(build) };
+        let story = Story { language: Some("de-CH".into()), timezone: None, viewport: (1111, 777) };
+        let launch = Launch { story, ..host.launch(build) };
         let browser = start(&host, &launch).await;
         assert!(browser.product().contains("Chrome/"), "{}", browser.product());
         assert!(browser.user_agent().contains("Chrome/"));
@@ -68,6 +71,7 @@ async fn a_browser_is_ready_answers_and_ends_when_asked() {
         browser.probe(SOON).await.expect("alive");
         let page = first_page(&browser.connection().await.expect("connection")).await;
         assert_eq!(evaluate(&page, "navigator.language").await, json!("de-CH"), "{build:?}");
+        assert_eq!(evaluate(&page, "[innerWidth, innerHeight]").await, json!([1111, 777]), "{build:?}");
         assert_eq!(
             evaluate(&page, "matchMedia('(hover: hover) and (pointer: fine)').matches").await,
             json!(true),
