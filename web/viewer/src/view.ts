@@ -43,7 +43,6 @@ export class View {
   readonly connection: Connection;
   /** Whether the server lets this viewer act. */
   control = false;
-  coding: Coding = 'h264';
   readonly #parts: ViewParts;
   readonly #events: ViewEvents;
   readonly #host: Host;
@@ -92,7 +91,6 @@ export class View {
   /** From now on, also after a reconnection. */
   useCoding(coding: Coding): void {
     this.#codings = coding === 'jpeg' ? ['jpeg'] : ['h264', 'jpeg'];
-    this.coding = coding;
     this.screen.restart();
     this.connection.send({ type: 'coding', coding });
   }
@@ -131,7 +129,6 @@ export class View {
         this.control = message.mode === 'control';
         // Who may only look has no keyboard to be caught in.
         this.#parts.field.disabled = !this.control;
-        this.coding = message.coding;
         this.#host.notify({ type: 'connected', mode: message.mode });
         break;
       case 'viewport':

@@ -27,6 +27,7 @@ function open(host: Host): View {
   const view = new View(host, parts, {
     link: (link) => {
       status.link(link);
+      address.show(tabs.current);
       if (link.state === 'ended') forget();
     },
     message: (message) => receive(message),
@@ -68,7 +69,6 @@ function open(host: Host): View {
   function forget(): void {
     questions.clear();
     select.clear();
-    address.show(tabs.current);
   }
 
   function claim(event: KeyboardEvent): boolean {
@@ -92,9 +92,10 @@ function open(host: Host): View {
     switch (message.type) {
       case 'hello':
         forget();
-        status.mode(view.control);
+        address.show(tabs.current);
+        status.mode(message.mode);
         status.viewers(message.viewers);
-        sizing.connected();
+        sizing.connected(message);
         break;
       case 'viewers':
         status.viewers(message.count);
@@ -156,6 +157,7 @@ function open(host: Host): View {
 function setUpScreenButtons(field: HTMLTextAreaElement): void {
   const full = find(HTMLButtonElement, '#full-screen');
   full.append(icon('full'));
+  full.hidden = !document.fullscreenEnabled;
   full.addEventListener('click', () => void toggleFullScreen());
   document.addEventListener('fullscreenchange', () => {
     full.ariaPressed = String(document.fullscreenElement !== null);
