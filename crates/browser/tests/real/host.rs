@@ -18,7 +18,7 @@ use vitrine_browser::stealth::Story;
 use vitrine_browser::{Build, Command, DEVTOOLS_PORT, Exit, Host, HostError, Launch, Running};
 
 /// Chromium refuses to run as root with its sandbox on.
-const ORDINARY_USER: u32 = 61_234;
+pub const ORDINARY_USER: u32 = 61_234;
 const TAIL_BYTES: usize = 4096;
 
 pub struct LocalHost {

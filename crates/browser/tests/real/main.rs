@@ -2,6 +2,7 @@
 
 mod downloads;
 mod host;
+mod profile;
 mod recording;
 mod screen;
 mod stealth;
