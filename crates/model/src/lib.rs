@@ -3,6 +3,7 @@
 //! No I/O and no clock: times come in as epoch milliseconds and randomness as bytes. Everything else agrees on these types.
 //! Randomness is handed in by [`Entropy`], so that a test can make the same ids twice.
 
+pub mod address;
 pub mod api_key;
 pub mod artifact;
 pub mod browser;
@@ -16,6 +17,7 @@ pub mod proxy;
 pub mod rate;
 pub mod session;
 pub mod token;
+pub mod webhook;
 pub mod wire;
 
 pub use api_key::ApiKeySecret;

@@ -7,6 +7,7 @@ use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::request::body;
 use crate::wake::Wakes;
+use crate::webhooks::Sender;
 use http::HeaderMap;
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -34,6 +35,10 @@ pub struct Parts {
     pub wakes: Wakes,
     /// Placement looks at once: something was queued or freed.
     pub placement: Notify,
+    /// Webhooks are looked after at once: something happened.
+    pub webhooks: Notify,
+    /// Sends their messages.
+    pub sender: Sender,
     pub signing_key: SigningKey,
     /// Signs the tokens of nodes.
     pub node_key: [u8; 32],
@@ -78,6 +83,8 @@ impl App {
             metrics: Metrics::new(),
             wakes: Wakes::default(),
             placement: Notify::new(),
+            webhooks: Notify::new(),
+            sender: Sender::new(config.webhooks.clone()),
             closing: CancellationToken::new(),
             snapshot: Default::default(),
             draining: AtomicBool::new(false),
@@ -143,6 +150,7 @@ impl App {
             self.metrics.over(session.end_reason.unwrap_or(EndReason::ProcessLost));
         }
         self.wakes.sessions.wake(&session.id);
+        self.webhooks.notify_one();
         if let Some(machine) = &session.machine {
             self.wakes.machines.wake(machine);
         }

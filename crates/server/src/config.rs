@@ -2,6 +2,7 @@
 
 use crate::gateway::GatewayConfig;
 use crate::upstream::EgressProfiles;
+use crate::webhooks::WebhookConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use vitrine_model::api_key::KeyHash;
@@ -62,6 +63,8 @@ pub struct ServerConfig {
     pub errors_degraded_min: u64,
     /// Live connections.
     pub gateway: GatewayConfig,
+    /// Where events go.
+    pub webhooks: WebhookConfig,
     /// SHA-256 of the operator's key; none = `/admin/v1` answers nobody.
     #[serde(skip)]
     pub operator_key: Option<KeyHash>,
@@ -120,6 +123,7 @@ impl Default for ServerConfig {
             shutdown_grace_ms: 10_000,
             errors_degraded_min: 10,
             gateway: GatewayConfig::default(),
+            webhooks: WebhookConfig::default(),
             operator_key: None,
         }
     }
@@ -134,6 +138,8 @@ pub enum Class {
     UsageRead,
     ApiKeysRead,
     ApiKeysWrite,
+    WebhooksRead,
+    WebhooksWrite,
     /// The operator's requests.
     Admin,
     /// Requests without a good key, per address.
@@ -142,13 +148,15 @@ pub enum Class {
 
 impl Class {
     /// All classes.
-    pub const ALL: [Class; 8] = [
+    pub const ALL: [Class; 10] = [
         Class::BrowsersCreate,
         Class::BrowsersRead,
         Class::BrowsersDelete,
         Class::UsageRead,
         Class::ApiKeysRead,
         Class::ApiKeysWrite,
+        Class::WebhooksRead,
+        Class::WebhooksWrite,
         Class::Admin,
         Class::Unauthenticated,
     ];
@@ -162,6 +170,8 @@ impl Class {
             Class::UsageRead => "usage.read",
             Class::ApiKeysRead => "api_keys.read",
             Class::ApiKeysWrite => "api_keys.write",
+            Class::WebhooksRead => "webhooks.read",
+            Class::WebhooksWrite => "webhooks.write",
             Class::Admin => "admin",
             Class::Unauthenticated => "unauthenticated",
         }
@@ -173,8 +183,10 @@ impl Class {
             Class::BrowsersCreate => RateLimit { per_minute: 60, burst: 20 },
             Class::BrowsersDelete => RateLimit { per_minute: 120, burst: 30 },
             Class::UsageRead => RateLimit { per_minute: 30, burst: 10 },
-            Class::ApiKeysWrite => WRITE_DEFAULT,
-            Class::BrowsersRead | Class::ApiKeysRead | Class::Admin | Class::Unauthenticated => READ_DEFAULT,
+            Class::ApiKeysWrite | Class::WebhooksWrite => WRITE_DEFAULT,
+            Class::BrowsersRead | Class::ApiKeysRead | Class::WebhooksRead | Class::Admin | Class::Unauthenticated => {
+                READ_DEFAULT
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ mod serve;
 mod server;
 pub mod upstream;
 mod wake;
+pub mod webhooks;
 
 pub use clock::{Clock, SystemClock};
 pub use config::ServerConfig;

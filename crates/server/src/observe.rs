@@ -115,7 +115,7 @@ fn open_to(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.append(VARY, HeaderValue::from_static("origin"));
     for (name, value) in [
-        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE"),
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"),
         (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, idempotency-key"),
         (
             ACCESS_CONTROL_EXPOSE_HEADERS,

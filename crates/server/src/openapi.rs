@@ -77,6 +77,7 @@ pub fn document() -> OpenApi {
             tag("Browser sessions", "A real Chromium, isolated, metered, driven over the DevTools protocol."),
             tag("Usage", "What was used."),
             tag("API keys", "Who may do what."),
+            tag("Webhooks", "Where events go, signed after the Standard Webhooks specification."),
             tag("Health", "How the system is. No key."),
             tag("Operator", "The whole deployment, with the operator's key."),
         ]))
@@ -86,7 +87,7 @@ pub fn document() -> OpenApi {
 /// Adds to operations what their gate demands and answers.
 pub fn demand(paths: &mut Paths, gate: Gate, config: &ServerConfig) {
     for item in paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten() {
             describe(operation, gate, config);
         }
     }

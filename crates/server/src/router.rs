@@ -2,7 +2,7 @@
 
 use crate::admin::{keys, machines, organizations, overview};
 use crate::app::App;
-use crate::cloud::{api_keys, browsers, usage};
+use crate::cloud::{api_keys, browsers, usage, webhooks};
 use crate::config::Class;
 use crate::gate::{Gate, admit};
 use crate::{docs, health, node, observe, openapi};
@@ -12,7 +12,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 use vitrine_model::Permission::{
-    ApiKeysManage, BrowserSessionsCreate, BrowserSessionsDelete, BrowserSessionsRead, OrgBilling,
+    ApiKeysManage, BrowserSessionsCreate, BrowserSessionsDelete, BrowserSessionsRead, OrgBilling, WebhooksManage,
 };
 
 /// The operations and their document.
@@ -28,6 +28,12 @@ fn operations(app: &App) -> (Router<App>, OpenApi) {
         .routes(key(Class::ApiKeysRead, ApiKeysManage, routes!(api_keys::list)))
         .routes(key(Class::ApiKeysWrite, ApiKeysManage, routes!(api_keys::revoke)))
         .routes(key(Class::ApiKeysWrite, ApiKeysManage, routes!(api_keys::rotate)))
+        .routes(key(Class::WebhooksWrite, WebhooksManage, routes!(webhooks::create::create)))
+        .routes(key(Class::WebhooksRead, WebhooksManage, routes!(webhooks::read::read)))
+        .routes(key(Class::WebhooksWrite, WebhooksManage, routes!(webhooks::change::change)))
+        .routes(key(Class::WebhooksWrite, WebhooksManage, routes!(webhooks::delete::delete)))
+        .routes(key(Class::WebhooksRead, WebhooksManage, routes!(webhooks::deliveries::list)))
+        .routes(key(Class::WebhooksWrite, WebhooksManage, routes!(webhooks::test::test)))
         .routes(operator(routes!(organizations::list, organizations::create)))
         .routes(operator(routes!(organizations::set_plan)))
         .routes(operator(routes!(keys::list, keys::create, keys::revoke)))

@@ -100,7 +100,8 @@ impl Server {
     /// Runs every reconciler until `shutdown`; returns when all have stopped.
     pub async fn reconcile(&self, shutdown: CancellationToken) {
         let loops = reconcile::ALL.iter().map(|reconciler| reconciler.run(self.app.clone(), shutdown.clone()));
-        futures_util::future::join_all(loops).await;
+        let webhooks = crate::webhooks::deliver(self.app.clone(), shutdown.clone());
+        futures_util::future::join(futures_util::future::join_all(loops), webhooks).await;
     }
 
     /// No new sessions from now on: `POST` answers 503.

@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+use vitrine_model::address::refusal;
 use vitrine_model::wire::Upstream;
 use vitrine_model::{EgressProfile, Error, OrganizationId, Proxy, ProxyProtocol, SchedulingReason, Secret};
 
@@ -140,35 +141,9 @@ pub fn is_host(host: &str) -> bool {
 pub fn is_inside(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     match host.parse() {
-        Ok(IpAddr::V4(address)) => is_inside_v4(address),
-        Ok(IpAddr::V6(address)) => is_inside_v6(address),
+        Ok(address) => refusal(address).is_some(),
         Err(_) => name == "localhost" || name.ends_with(".localhost"),
     }
-}
-
-fn is_inside_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_documentation()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (b == 18 || b == 19))
-}
-
-fn is_inside_v6(address: Ipv6Addr) -> bool {
-    let first = address.segments()[0];
-    // Only 2000::/3 is handed out; what embeds an IPv4 address is judged by that.
-    let embedded = match address.segments() {
-        [0x2002, high, low, ..] => Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
-        _ => address.to_ipv4_mapped(),
-    };
-    embedded.map_or(first & 0xe000 != 0x2000, is_inside_v4)
 }
 
 fn percent_decoded(text: &str) -> String {

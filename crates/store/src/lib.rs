@@ -9,6 +9,7 @@ mod api_key;
 mod artifact;
 mod backend;
 mod create;
+mod delivery;
 mod egress;
 mod end;
 mod error;
@@ -30,12 +31,14 @@ mod session;
 mod step;
 mod token;
 mod usage;
+mod webhook;
 mod work;
 
 pub use api_key::{ApiKey, NewApiKey};
 pub use artifact::{Artifact, Bringing, NewArtifact};
 pub use backend::{Location, Store, StoreOptions};
 pub use create::{CreateLimits, NewSession, Refused};
+pub use delivery::{Attempt, Claimed, Delivery, Verdict};
 pub use error::{Result, StoreError};
 pub use event::Event;
 pub use health::{Counts, RecentEnds};
@@ -48,6 +51,7 @@ pub use profile::{NewProfile, Profile, Removal};
 pub use reap::{ReapOptions, Reaped};
 pub use session::{Session, SessionError};
 pub use usage::{Usage, UsageRecord, WeightCounts};
+pub use webhook::{Webhook, WebhookChange};
 
 /// Starts on a machine before a session is given up.
 pub const ATTEMPTS_MAX: i64 = 4;

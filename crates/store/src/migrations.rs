@@ -8,6 +8,7 @@ pub(crate) fn sqlite() -> Migrator {
     migrator(&[
         ("start", include_str!("../migrations/sqlite/0001_start.sql")),
         ("objects", include_str!("../migrations/sqlite/0002_objects.sql")),
+        ("webhooks", include_str!("../migrations/sqlite/0003_webhooks.sql")),
     ])
 }
 
@@ -16,6 +17,7 @@ pub(crate) fn postgres() -> Migrator {
     migrator(&[
         ("start", include_str!("../migrations/postgres/0001_start.sql")),
         ("objects", include_str!("../migrations/postgres/0002_objects.sql")),
+        ("webhooks", include_str!("../migrations/postgres/0003_webhooks.sql")),
     ])
 }
 

@@ -77,8 +77,6 @@ impl Client {
     }
 
     fn with(url: String, key: Option<String>) -> anyhow::Result<Self> {
-        // Fails only when a provider was installed before, and then there is one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .user_agent(concat!("vitrine/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_LIMIT)

@@ -19,6 +19,8 @@ use std::process::ExitCode;
 use vitrine_capsule::image::ImageError;
 
 fn main() -> ExitCode {
+    // The command line's requests and the server's use it; it fails only when there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,

@@ -120,8 +120,7 @@ export class Pointer {
 
   #finger(touch: Touch): TouchPoint {
     const point: TouchPoint = { id: touch.identifier, ...this.#surface.pointOf(touch) };
-    if (touch.radiusX > 0)
-      point.radius = Math.round((Math.max(touch.radiusX, touch.radiusY) / this.#surface.scale) * 100) / 100;
+    if (touch.radiusX > 0) point.radius = Math.round((Math.max(touch.radiusX, touch.radiusY) / this.#surface.scale) * 100) / 100;
     if (touch.force > 0) point.force = touch.force;
     return point;
   }

@@ -43,6 +43,7 @@ export class View {
   readonly connection: Connection;
   /** Whether the server lets this viewer act. */
   control = false;
+  coding: Coding = 'h264';
   readonly #parts: ViewParts;
   readonly #events: ViewEvents;
   readonly #host: Host;
@@ -91,6 +92,7 @@ export class View {
   /** From now on, also after a reconnection. */
   useCoding(coding: Coding): void {
     this.#codings = coding === 'jpeg' ? ['jpeg'] : ['h264', 'jpeg'];
+    this.coding = coding;
     this.screen.restart();
     this.connection.send({ type: 'coding', coding });
   }
@@ -129,6 +131,7 @@ export class View {
         this.control = message.mode === 'control';
         // Who may only look has no keyboard to be caught in.
         this.#parts.field.disabled = !this.control;
+        this.coding = message.coding;
         this.#host.notify({ type: 'connected', mode: message.mode });
         break;
       case 'viewport':

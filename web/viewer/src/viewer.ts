@@ -27,7 +27,6 @@ function open(host: Host): View {
   const view = new View(host, parts, {
     link: (link) => {
       status.link(link);
-      address.show(tabs.current);
       if (link.state === 'ended') forget();
     },
     message: (message) => receive(message),
@@ -69,6 +68,7 @@ function open(host: Host): View {
   function forget(): void {
     questions.clear();
     select.clear();
+    address.show(tabs.current);
   }
 
   function claim(event: KeyboardEvent): boolean {
@@ -92,10 +92,9 @@ function open(host: Host): View {
     switch (message.type) {
       case 'hello':
         forget();
-        address.show(tabs.current);
-        status.mode(message.mode);
+        status.mode(view.control);
         status.viewers(message.viewers);
-        sizing.connected(message);
+        sizing.connected();
         break;
       case 'viewers':
         status.viewers(message.count);
@@ -157,7 +156,6 @@ function open(host: Host): View {
 function setUpScreenButtons(field: HTMLTextAreaElement): void {
   const full = find(HTMLButtonElement, '#full-screen');
   full.append(icon('full'));
-  full.hidden = !document.fullscreenEnabled;
   full.addEventListener('click', () => void toggleFullScreen());
   document.addEventListener('fullscreenchange', () => {
     full.ariaPressed = String(document.fullscreenElement !== null);

@@ -3,6 +3,7 @@
 pub mod api_keys;
 pub mod browsers;
 pub mod usage;
+pub mod webhooks;
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -25,6 +25,11 @@ impl<'a> Fields<'a> {
         if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
     }
 
+    /// The field as it stands.
+    pub fn value(&self, field: &str) -> Option<&'a Value> {
+        self.map.get(field)
+    }
+
     /// An error that names the field.
     pub fn wrong(&self, field: &str, expected: impl std::fmt::Display) -> Error {
         Error::invalid(&self.name(field), expected)

@@ -10,4 +10,5 @@ mod plans;
 mod postgres;
 mod support;
 mod transport;
+mod webhooks;
 mod wrong;

@@ -15,6 +15,7 @@ mod random;
 mod reap;
 mod schema;
 mod usage;
+mod webhooks;
 mod world;
 
 use std::future::Future;
@@ -62,6 +63,10 @@ const CASES: &[Case] = cases! {
         a_revoked_token_is_remembered_until_it_expires, a_way_out_is_changed_while_it_runs;
     usage: usage_is_the_sum_of_the_durations, usage_is_counted_by_period;
     events: readers_miss_nothing_and_see_no_secret, old_events_are_deleted;
+    webhooks: a_webhook_is_kept_changed_and_deleted,
+        a_webhook_gets_the_events_it_wants_of_its_own_organization_since_it_was_made,
+        of_a_session_only_the_first_waiting_event_can_be_claimed, a_day_of_failures_is_enough,
+        old_deliveries_and_those_of_deleted_webhooks_are_gone, servers_deriving_and_delivering_at_once_keep_the_order;
     health: counts_are_of_the_living, platform_errors_are_told_apart;
     schema: the_database_itself_refuses_what_must_never_be, it_opens_twice;
 };

@@ -16,6 +16,7 @@ use vitrine_model::{EndReason, Entropy, MachineId};
 use vitrine_node::{Node, NodeConfig, PoolConfig};
 use vitrine_server::config::ReserveMb;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
+use vitrine_server::webhooks::WebhookConfig;
 use vitrine_server::{Clock as _, Server, ServerConfig, SystemClock};
 use vitrine_store::{Location, Store, StoreOptions};
 
@@ -162,6 +163,7 @@ fn server_config(config: &Config) -> ServerConfig {
         body_bytes_max: config.server.body_max_bytes,
         head_timeout_ms: config.server.header_timeout_ms,
         connections_max: config.server.connections_max,
+        webhooks: WebhookConfig { allow_private: config.webhooks.allow_private, ..WebhookConfig::default() },
         ..ServerConfig::default()
     }
 }

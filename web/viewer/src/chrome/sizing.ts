@@ -30,10 +30,7 @@ export class Sizing {
       });
     }
     this.#pageSize.addEventListener('change', () => this.#resizePage());
-    for (const [selector, name, by] of [
-      ['#zoom-out', 'minus', -1],
-      ['#zoom-in', 'plus', 1],
-    ] as const) {
+    for (const [selector, name, by] of [['#zoom-out', 'minus', -1], ['#zoom-in', 'plus', 1]] as const) {
       const button = find(HTMLButtonElement, selector);
       button.append(icon(name));
       button.addEventListener('click', () => this.zoom(by));
@@ -48,18 +45,15 @@ export class Sizing {
     this.#zoomShown.value = `${Math.round(zoom * 100)}%`;
   }
 
-  /** A new connection: another coding may have been settled, and the tab may have another size than the one asked for before. */
-  connected({ coding }: Received<'hello'>): void {
-    this.#jpeg.checked = coding === 'jpeg';
+  /** A new connection: it may have fallen back to JPEG, and its tab may have another size than the one asked for before. */
+  connected(): void {
+    this.#jpeg.checked = this.#context.view.coding === 'jpeg';
     if (this.#pageSize.value === 'match') this.#resizePage();
   }
 
   /** One step larger, smaller, or with 0 back to 100%. */
   zoom(by: 1 | 0 | -1): void {
-    const next =
-      by > 0
-        ? ZOOM_STEPS.find((step) => step > this.#zoom + 0.01)
-        : ZOOM_STEPS.findLast((step) => step < this.#zoom - 0.01);
+    const next = by > 0 ? ZOOM_STEPS.find((step) => step > this.#zoom + 0.01) : ZOOM_STEPS.findLast((step) => step < this.#zoom - 0.01);
     const factor = by === 0 ? 1 : next;
     if (factor !== undefined) this.#context.act({ type: 'zoom', factor });
   }
@@ -88,8 +82,7 @@ export class Sizing {
       this.#context.act({ type: 'resize', reset: true });
       return;
     }
-    const wanted =
-      value === 'match' ? [this.#stage.clientWidth, this.#stage.clientHeight] : value.split('x').map(Number);
+    const wanted = value === 'match' ? [this.#stage.clientWidth, this.#stage.clientHeight] : value.split('x').map(Number);
     const [width = 0, height = 0] = wanted.map((side) => clamp(Math.round(side), PAGE_LEAST_PX, PAGE_MOST_PX));
     this.#context.act({ type: 'resize', width, height });
   }
