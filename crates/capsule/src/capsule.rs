@@ -68,10 +68,14 @@ impl Capsule {
         self.record().uid_base
     }
 
-    /// The host's path of what the capsule sees as `/session`, with the folders `profile`, `tmp` and `downloads`.
-    /// Hostile programs write there: never follow its names without `openat2(RESOLVE_IN_ROOT)`.
+    /// The host's path of what the capsule sees as `/session`, with the folders `profile`, `tmp`, `downloads` and
+    /// `uploads`. Hostile programs write there: once one has run, its names are used through [`Capsule::files`] only.
     pub fn directory(&self) -> &Path {
         &self.inner.session
+    }
+
+    pub(crate) fn init(&self) -> &OwnedFd {
+        self.inner.init.get_ref()
     }
 
     pub fn network(&self) -> &Network {

@@ -19,7 +19,7 @@ use crate::{Capsule, CapsuleError, Limits, Record, Spec, seccomp, spec};
 /// The uid range of the last slot must stay below the ids that Linux reserves.
 const UID_MAX: u64 = u32::MAX as u64 - 1;
 /// What the capsule finds in `/session`.
-const SESSION_FOLDERS: [&str; 3] = ["profile", "tmp", "downloads"];
+const SESSION_FOLDERS: [&str; 4] = ["profile", "tmp", "downloads", "uploads"];
 /// Where Debian and its relatives keep the certificate authorities that are trusted.
 const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
