@@ -13,9 +13,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use vitrine_browser::downloads::{self, Downloads};
 use vitrine_browser::stealth::Story;
-use vitrine_browser::{Browser, Build, Ending, Exit, Host, Launch, Trust, gave_up};
-use vitrine_capsule::{Capsule, CapsuleError, Limits, Native, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Spec};
+use vitrine_browser::{Browser, BrowserError, Build, Ending, Exit, Host, Launch, Trust, gave_up};
+use vitrine_capsule::{
+    Capsule, CapsuleError, Files, Limits, Native, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Spec,
+};
+use vitrine_cdp::Connection;
 use vitrine_egress::{Egress, Mode, Outside, Policy, Sockets, Upstream};
 use vitrine_model::wire::EgressBytes;
 use vitrine_model::{EndReason, SchedulingReason, Weight, browser::limit_mb};
@@ -164,7 +168,10 @@ impl Maker {
         let browser = Browser::attach(host.clone(), running, ADOPT_LIMIT)
             .await
             .map_err(|error| StartError::failed("attach to the capsule's browser", error))?;
-        Ok(BrowserCapsule { capsule, host, browser, egress, maker: self.clone() })
+        let adopted = BrowserCapsule { capsule, host, browser, egress, maker: self.clone() };
+        // What the last node allowed went with its connection.
+        adopted.allow_downloads().await?;
+        Ok(adopted)
     }
 
     async fn furnish(
@@ -179,7 +186,9 @@ impl Maker {
         let browser = Browser::launch(host.clone(), &launch())
             .await
             .map_err(|error| StartError::failed("start a browser", error))?;
-        Ok(BrowserCapsule { capsule, host, browser, egress, maker: self.clone() })
+        let made = BrowserCapsule { capsule, host, browser, egress, maker: self.clone() };
+        made.allow_downloads().await?;
+        Ok(made)
     }
 
     async fn egress(&self, capsule: &Capsule, policy: Policy, upstream: Upstream) -> Result<Egress, StartError> {
@@ -195,7 +204,7 @@ impl Maker {
     }
 
     fn own(&self) -> String {
-        let id = vitrine_model::id::random_text(CAPSULE_ID_CHARS, &crate::clock::entropy);
+        let id = crate::clock::unique();
         self.owned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(id.clone());
         id
     }
@@ -221,8 +230,8 @@ impl Maker {
 /// What the kernel sends a process that it picked when memory ran out.
 const SIGKILL: i32 = 9;
 const MEBIBYTE: u64 = 1024 * 1024;
-/// Long enough that two never meet, short enough for a path and an interface name.
-const CAPSULE_ID_CHARS: usize = 16;
+/// Where a client that says nothing else finds its downloads.
+const DOWNLOADS: &str = "/session/downloads";
 
 /// Nothing leaves a browser that nobody has been given yet.
 fn closed() -> Policy {
@@ -274,6 +283,34 @@ impl BrowserCapsule {
     /// A connection to a port of the capsule's loopback.
     pub(crate) async fn dial(&self, port: u16) -> std::io::Result<TcpStream> {
         self.host.dial(port).await
+    }
+
+    /// Our own connection to the browser.
+    pub(crate) async fn connection(&self) -> Result<Connection, BrowserError> {
+        self.browser.connection().await
+    }
+
+    /// Lets pages download for clients that say nothing of it: before the first client comes and when the last has left, so that
+    /// no client's own choice is taken back.
+    pub(crate) async fn allow_downloads(&self) -> Result<(), StartError> {
+        let failed = |error: String| StartError::failed("let pages download", error);
+        let connection = self.connection().await.map_err(|error| failed(error.to_string()))?;
+        downloads::allow(&connection, DOWNLOADS).await.map_err(|error| failed(error.to_string()))
+    }
+
+    /// The browser's downloads from now on.
+    pub(crate) async fn downloads(&self) -> Result<Downloads, BrowserError> {
+        Ok(Downloads::watch(&self.connection().await?))
+    }
+
+    /// The capsule's files, as they are now.
+    pub(crate) fn files(&self) -> Result<Files, CapsuleError> {
+        self.capsule.files()
+    }
+
+    /// Another way out; connections of the old one are reset.
+    pub(crate) fn set_upstream(&self, upstream: Upstream) {
+        self.egress.set_upstream(upstream);
     }
 
     /// What went through the capsule's egress so far.

@@ -20,3 +20,11 @@ pub fn entropy(buffer: &mut [u8]) {
     // The kernel's generator does not fail once the machine has booted; ids that are not random must not be made.
     getrandom::fill(buffer).expect("the operating system gives randomness");
 }
+
+/// A word that no other call gives.
+pub fn unique() -> String {
+    vitrine_model::id::random_text(UNIQUE_CHARS, &entropy)
+}
+
+/// Long enough that two never meet, short enough for a path and an interface name.
+const UNIQUE_CHARS: usize = 16;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
 use vitrine_egress::HostExceptions;
-use vitrine_model::MachineId;
+use vitrine_model::{MachineId, Secret};
 
 /// Everything a node needs to know.
 #[derive(Debug, Clone)]
@@ -30,6 +30,52 @@ pub struct NodeConfig {
     pub ca_bundle: Option<PathBuf>,
     /// Memory of a browser capsule below the weight's tier, in MiB: the browser itself.
     pub browser_base_mb: u32,
+    pub carried: CarriedConfig,
+}
+
+/// What sessions carry besides their browser.
+#[derive(Debug, Clone)]
+pub struct CarriedConfig {
+    /// Largest file that a page may give or a client put.
+    pub file_bytes_max: u64,
+    /// All downloads of a session together, and all that is put into it together.
+    pub session_bytes_max: u64,
+    /// Pictures a second of a recording.
+    pub recording_rate_max: u32,
+    /// A recording ends when it is as large as this.
+    pub recording_bytes_max: u64,
+    /// A larger profile is not saved; the last good one stays.
+    pub profile_bytes_max: u64,
+    /// What a browser with stealth says of where it is: BCP 47, and an IANA name (by default the machine's own).
+    pub stealth_language: String,
+    pub stealth_timezone: Option<String>,
+    pub solver: Option<Solver>,
+}
+
+/// The operator's endpoint that answers CAPTCHAs.
+#[derive(Debug, Clone)]
+pub struct Solver {
+    /// Gets each challenge by POST.
+    pub url: String,
+    /// Sent as `Authorization: Bearer`.
+    pub secret: Option<Secret>,
+}
+
+const GIBIBYTE: u64 = 1024 * 1024 * 1024;
+
+impl Default for CarriedConfig {
+    fn default() -> Self {
+        Self {
+            file_bytes_max: GIBIBYTE,
+            session_bytes_max: 4 * GIBIBYTE,
+            recording_rate_max: 25,
+            recording_bytes_max: 4 * GIBIBYTE,
+            profile_bytes_max: GIBIBYTE / 4,
+            stealth_language: "en-US".into(),
+            stealth_timezone: None,
+            solver: None,
+        }
+    }
 }
 
 /// The image, or why there is none yet.

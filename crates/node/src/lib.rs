@@ -5,23 +5,29 @@
 
 mod browser_capsule;
 mod capsule_host;
+mod carried;
 mod clock;
 mod config;
+mod content_type;
+mod data_plane;
 mod error;
+mod interface;
 mod lease;
 mod link;
 mod node;
 mod pool;
 mod presence;
+mod report;
 mod run;
 mod run_file;
 mod runs;
+mod spool;
 mod trust;
 mod upstream;
 
-pub use config::{Image, NodeConfig, PoolConfig};
+pub use config::{CarriedConfig, Image, NodeConfig, PoolConfig, Solver};
+pub use data_plane::{DataPlane, Dialed};
 pub use error::{NodeError, StartError};
 pub use link::{Body, Transport, TransportError, whole};
 pub use node::Node;
 pub use presence::ClientStream;
-pub use runs::{DataPlane, Dialed};

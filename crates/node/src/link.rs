@@ -4,11 +4,18 @@
 //! after registration and is never logged.
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use http_body_util::{BodyExt as _, Full, Limited, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::Frame;
 use serde::{Serialize, de::DeserializeOwned};
+use std::path::Path;
 use std::sync::{Arc, RwLock};
-use vitrine_model::wire::{Assignments, AssignmentsRequest, Beat, BeatAnswer, Register, Registered, Step, StepAnswer};
+use tokio_util::io::ReaderStream;
+use vitrine_model::wire::{
+    Assignments, AssignmentsRequest, Beat, BeatAnswer, OBJECT_HEADER, ObjectAnswer, ObjectRequest, Register,
+    Registered, Step, StepAnswer,
+};
 
 /// The bytes of a request or an answer, as they come: an object of a session may be larger than memory.
 pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -36,12 +43,18 @@ pub enum LinkError {
     Transport(#[from] TransportError),
     #[error("have {path} taken by the server: it answered {status}: {body}")]
     Refused { path: &'static str, status: http::StatusCode, body: String },
+    #[error("read the file of an object: {cause}")]
+    File { cause: std::io::Error },
     #[error("read the server's answer to {path}: {cause}")]
     Answer { path: &'static str, cause: serde_json::Error },
 }
 
 /// Largest answer that is read as a whole: the assignments of a full machine.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Where objects are brought and fetched.
+const OBJECTS: &str = "/internal/node/objects";
+/// What is read of a file at once.
+const PIECE_BYTES: usize = 128 * 1024;
 /// Longest part of a refusal's body that is kept for the log.
 const REFUSAL_CHARS_MAX: usize = 400;
 
@@ -80,21 +93,74 @@ impl Link {
         self.post("/internal/node/steps", step).await
     }
 
+    /// Brings an object's bytes from a file, as they are read.
+    pub async fn put_object(&self, request: &ObjectRequest, file: &Path) -> Result<ObjectAnswer, LinkError> {
+        let file = tokio::fs::File::open(file).await.map_err(|cause| LinkError::File { cause })?;
+        let bytes = ReaderStream::with_capacity(file, PIECE_BYTES).map(|piece| piece.map(Frame::data));
+        let head = self.object(http::Method::PUT, request)?;
+        let body = StreamBody::new(bytes).boxed_unsync();
+        let request = head.body(body).map_err(|error| TransportError(error.to_string()))?;
+        read(OBJECTS, self.transport.call(request).await?).await
+    }
+
+    fn object(&self, method: http::Method, request: &ObjectRequest) -> Result<http::request::Builder, LinkError> {
+        let request = serde_json::to_string(request).map_err(|cause| LinkError::Answer { path: OBJECTS, cause })?;
+        Ok(self.request(method, OBJECTS).header(OBJECT_HEADER, escaped(&request)))
+    }
+
+    fn request(&self, method: http::Method, path: &'static str) -> http::request::Builder {
+        let request = http::Request::builder().method(method).uri(path);
+        match &*self.token.read().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+            Some(token) => request.header(http::header::AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
     async fn post<A: DeserializeOwned>(&self, path: &'static str, body: &impl Serialize) -> Result<A, LinkError> {
         let body = serde_json::to_vec(body).map_err(|cause| LinkError::Answer { path, cause })?;
-        let mut request = http::Request::post(path).header(http::header::CONTENT_TYPE, "application/json");
-        if let Some(token) = &*self.token.read().unwrap_or_else(|poisoned| poisoned.into_inner()) {
-            request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
-        }
+        let request = self.request(http::Method::POST, path).header(http::header::CONTENT_TYPE, "application/json");
         let request = request.body(whole(body)).map_err(|error| TransportError(error.to_string()))?;
-        let (head, body) = self.transport.call(request).await?.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| TransportError(error.to_string()))?.to_bytes();
-        let answer = http::Response::from_parts(head, body);
-        if !answer.status().is_success() {
-            let body: String = String::from_utf8_lossy(answer.body()).chars().take(REFUSAL_CHARS_MAX).collect();
-            return Err(LinkError::Refused { path, status: answer.status(), body });
+        read(path, self.transport.call(request).await?).await
+    }
+}
+
+async fn read<A: DeserializeOwned>(path: &'static str, answer: http::Response<Body>) -> Result<A, LinkError> {
+    if !answer.status().is_success() {
+        return Err(refused(path, answer.status(), answer.into_body()).await);
+    }
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| TransportError(error.to_string()))?.to_bytes();
+    serde_json::from_slice(&body).map_err(|cause| LinkError::Answer { path, cause })
+}
+
+async fn refused(path: &'static str, status: http::StatusCode, body: Body) -> LinkError {
+    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = String::from_utf8_lossy(&body).chars().take(REFUSAL_CHARS_MAX).collect();
+    LinkError::Refused { path, status, body }
+}
+
+/// JSON with nothing but ASCII in it, as a header needs it: a file may be called anything.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter.is_ascii() && letter != '\u{7f}' {
+            escaped.push(letter);
+        } else {
+            letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
         }
-        serde_json::from_slice(answer.body()).map_err(|cause| LinkError::Answer { path, cause })
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_stands_in_a_header() {
+        let json = serde_json::to_string("日本\u{7f}語 🎉.pdf").unwrap();
+        let header = escaped(&json);
+        assert!(http::HeaderValue::from_str(&header).is_ok(), "{header}");
+        assert_eq!(serde_json::from_str::<String>(&header).unwrap(), "日本\u{7f}語 🎉.pdf");
     }
 }

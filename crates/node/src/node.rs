@@ -2,13 +2,15 @@
 
 use crate::browser_capsule::Maker;
 use crate::config::{Image, NodeConfig};
+use crate::data_plane::DataPlane;
 use crate::error::NodeError;
 use crate::lease::{BootTime, Held, Lease};
 use crate::link::{Link, Transport};
 use crate::pool::Pool;
 use crate::run::Run;
 use crate::run_file::{RunFile, RunFiles};
-use crate::runs::{DataPlane, Order, Runs};
+use crate::runs::{Order, Runs};
+use crate::spool::{Publisher, Spool};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -41,7 +43,8 @@ pub(crate) struct Shared {
     pub(crate) pool: Arc<Pool>,
     pub(crate) runs: Runs,
     pub(crate) run_files: RunFiles,
-    epoch: AtomicI64,
+    pub(crate) publisher: Arc<Publisher>,
+    epoch: Arc<AtomicI64>,
     lease: Lease,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -52,6 +55,12 @@ impl Shared {
     fn carry(&self, run: impl Future<Output = ()> + Send + 'static) {
         let until_stopped = self.stop.clone().run_until_cancelled_owned(run);
         self.tasks.spawn(async move { until_stopped.await.unwrap_or_default() });
+    }
+
+    /// Serves one stream until it ends, its run is over, or the node stops.
+    pub(crate) fn serve<T: Send + 'static>(&self, serving: impl Future<Output = T> + Send + 'static) {
+        let until_stopped = self.stop.clone().run_until_cancelled_owned(serving);
+        self.tasks.spawn(async move { drop(until_stopped.await) });
     }
 
     /// The lease has been gone for so long that nobody waits for our word.
@@ -79,12 +88,13 @@ impl Node {
         shared.tasks.spawn(beat(shared.clone(), every));
         shared.tasks.spawn(assignments(shared.clone()));
         shared.tasks.spawn(sweeper(shared.clone()));
+        shared.tasks.spawn(shared.publisher.clone().keep_empty(shared.stop.clone()));
         Ok(Node { shared })
     }
 
     /// Where live bytes go in and out.
     pub fn data_plane(&self) -> DataPlane {
-        DataPlane(self.shared.runs.clone())
+        DataPlane(self.shared.clone())
     }
 
     /// Clients that are connected to this machine's sessions now.
@@ -101,6 +111,9 @@ impl Node {
                 "sessions did not end in time and are left to the next start's sweep"
             );
         }
+        if timeout(STOP_LIMIT, self.shared.publisher.empty()).await.is_err() {
+            tracing::warn!("not all that sessions left is at the server; the next start brings it");
+        }
     }
 
     /// Stops the node's work and ends the warm pool. Sessions that still run are left for the next node to adopt.
@@ -110,6 +123,7 @@ impl Node {
         if timeout(STOP_LIMIT, self.shared.tasks.wait()).await.is_err() {
             tracing::warn!(left = self.shared.tasks.len(), "tasks did not stop in time");
         }
+        self.shared.runs.let_go();
     }
 }
 
@@ -117,6 +131,10 @@ async fn prepare(config: NodeConfig, link: Link) -> Result<Arc<Shared>, NodeErro
     let in_data = |name: &str| config.data_dir.join(name);
     let runs_dir = in_data("runs");
     let run_files = RunFiles::open(runs_dir.clone()).map_err(|cause| NodeError::Directory { path: runs_dir, cause })?;
+    let spool_dir = in_data("spool");
+    let spool = Spool::open(spool_dir.clone()).map_err(|cause| NodeError::Directory { path: spool_dir, cause })?;
+    let epoch = Arc::new(AtomicI64::new(0));
+    let publisher = Arc::new(Publisher::new(spool, link.clone(), config.machine.clone(), epoch.clone()));
     let driver = Native::probe(vitrine_capsule::NativeConfig {
         directory: in_data("capsules"),
         instance: config.machine.to_string(),
@@ -136,7 +154,8 @@ async fn prepare(config: NodeConfig, link: Link) -> Result<Arc<Shared>, NodeErro
         pool,
         runs: Runs::default(),
         run_files,
-        epoch: AtomicI64::new(0),
+        publisher,
+        epoch,
         lease: Lease::default(),
         tasks,
         stop: CancellationToken::new(),
@@ -214,7 +233,9 @@ async fn adopt(shared: &Arc<Shared>, registered: Registered) -> usize {
                 if let Some(reason) = ending {
                     shared.runs.tell(&session, Order::End(reason));
                 }
-                shared.carry(new.go_on(browser, run.had_client));
+                if let Some(life) = new.go_on(browser, run.had_client).await {
+                    shared.carry(life);
+                }
             }
             Err(error) => new.lost(&error.message).await,
         }

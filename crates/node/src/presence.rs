@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use vitrine_model::EndReason;
@@ -13,6 +13,8 @@ use vitrine_model::EndReason;
 pub struct Presence {
     /// Connected now.
     pub connected: u32,
+    /// Of these, those that may act: clients, and viewers in control.
+    pub acting: u32,
     /// Ever connected: a client that came and went between two looks is not missed.
     pub came: u64,
 }
@@ -31,13 +33,14 @@ impl Default for Door {
 }
 
 impl Door {
-    /// A client comes; it has left when the guard is dropped.
-    pub fn enter(&self) -> Guard {
+    /// A client or a viewer comes; it has left when the guard is dropped.
+    pub fn enter(&self, acts: bool) -> Guard {
         self.presence.send_modify(|presence| {
             presence.connected += 1;
+            presence.acting += u32::from(acts);
             presence.came += 1;
         });
-        Guard { presence: self.presence.clone() }
+        Guard { presence: self.presence.clone(), acts }
     }
 
     /// Watches the clients.
@@ -69,45 +72,73 @@ impl Door {
 #[derive(Debug)]
 pub struct Guard {
     presence: Arc<watch::Sender<Presence>>,
+    acts: bool,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.presence.send_modify(|presence| presence.connected -= 1);
+        self.presence.send_modify(|presence| {
+            presence.connected -= 1;
+            presence.acting -= u32::from(self.acts);
+        });
     }
 }
 
-/// A byte stream to a run's DevTools port. Dropping it is the client leaving.
+/// A byte stream to a run: to its browser's DevTools port, or to this process, which speaks for the run. Dropping it is the
+/// client leaving.
 #[derive(Debug)]
 pub struct ClientStream {
-    stream: TcpStream,
+    stream: Carrier,
     _guard: Option<Guard>,
+}
+
+#[derive(Debug)]
+enum Carrier {
+    Socket(TcpStream),
+    Memory(DuplexStream),
 }
 
 impl ClientStream {
     /// Ties a stream to a client's presence; a stream without one counts for nothing.
     pub fn new(stream: TcpStream, guard: Option<Guard>) -> Self {
-        Self { stream, _guard: guard }
+        Self { stream: Carrier::Socket(stream), _guard: guard }
+    }
+
+    /// The same for what this process answers itself.
+    pub fn in_memory(stream: DuplexStream, guard: Option<Guard>) -> Self {
+        Self { stream: Carrier::Memory(stream), _guard: guard }
     }
 }
 
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        match &mut self.stream {
+            Carrier::Socket(socket) => Pin::new(socket).poll_read(cx, buf),
+            Carrier::Memory(memory) => Pin::new(memory).poll_read(cx, buf),
+        }
     }
 }
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        match &mut self.stream {
+            Carrier::Socket(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Carrier::Memory(memory) => Pin::new(memory).poll_write(cx, bytes),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        match &mut self.stream {
+            Carrier::Socket(socket) => Pin::new(socket).poll_flush(cx),
+            Carrier::Memory(memory) => Pin::new(memory).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        match &mut self.stream {
+            Carrier::Socket(socket) => Pin::new(socket).poll_shutdown(cx),
+            Carrier::Memory(memory) => Pin::new(memory).poll_shutdown(cx),
+        }
     }
 }
 
@@ -119,10 +150,12 @@ mod tests {
     fn clients_are_counted_and_the_first_reason_stays() {
         let door = Door::default();
         let presence = door.presence();
-        let guard = door.enter();
-        assert_eq!(*presence.borrow(), Presence { connected: 1, came: 1 });
-        drop(guard);
-        assert_eq!(*presence.borrow(), Presence { connected: 0, came: 1 });
+        let watcher = door.enter(false);
+        assert_eq!(*presence.borrow(), Presence { connected: 1, acting: 0, came: 1 });
+        let client = door.enter(true);
+        assert_eq!(*presence.borrow(), Presence { connected: 2, acting: 1, came: 2 });
+        drop((watcher, client));
+        assert_eq!(*presence.borrow(), Presence { connected: 0, acting: 0, came: 2 });
         let ending = door.ending();
         door.close(EndReason::Idle);
         door.close(EndReason::Deleted);

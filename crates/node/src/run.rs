@@ -4,24 +4,28 @@
 //! that its clients, the row and the log all get; its capsule is destroyed whatever the server answers.
 
 use crate::browser_capsule::BrowserCapsule;
+use crate::carried::Carried;
 use crate::clock;
 use crate::error::StartError;
-use crate::link::Link;
 use crate::node::Shared;
 use crate::presence::Door;
+use crate::report::Reporter;
 use crate::run_file::RunFile;
 use crate::runs::{Live, Order};
+use crate::spool::Owner;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use vitrine_model::wire::{Assignment, EgressBytes, Step, StepAnswer, StepKind, Workload};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use vitrine_model::wire::{Assignment, EgressBytes, StepAnswer, StepKind, Workload};
 use vitrine_model::{EndReason, EpochMs};
 
 /// How long clients may take to read their close frame and go.
 const CLIENTS_LEAVE_LIMIT: Duration = Duration::from_secs(2);
-/// Between two tries to report a step.
-const REPORT_AGAIN: Duration = Duration::from_millis(500);
+/// How long after the last client's leaving the browser has noticed it, and has taken back what that client said of downloads.
+const CLIENT_GONE: Duration = Duration::from_millis(250);
 
 /// Why a run is over, and who knows it already.
 enum End {
@@ -38,15 +42,25 @@ enum End {
 /// A run.
 pub(crate) struct Run {
     shared: Arc<Shared>,
-    assignment: Assignment,
-    epoch: i64,
+    assignment: Arc<Assignment>,
+    reporter: Reporter,
     orders: watch::Receiver<Order>,
     door: Door,
+    over: CancellationToken,
+}
+
+/// A run's browser, and what the session carries besides.
+#[derive(Clone)]
+struct Body {
+    browser: Arc<BrowserCapsule>,
+    carried: Arc<Carried>,
 }
 
 impl Run {
     pub(crate) fn new(shared: Arc<Shared>, assignment: Assignment, epoch: i64, orders: watch::Receiver<Order>) -> Self {
-        Self { shared, assignment, epoch, orders, door: Door::default() }
+        let assignment = Arc::new(assignment);
+        let reporter = Reporter::new(shared.clone(), assignment.clone(), epoch);
+        Self { shared, assignment, reporter, orders, door: Door::default(), over: CancellationToken::new() }
     }
 
     /// Starts the session and lives its life.
@@ -59,15 +73,15 @@ impl Run {
             }
         };
         match started {
-            Some(Ok(browser)) => self.ready(browser).await,
-            Some(Err(error)) => {
-                tracing::warn!(session = %self.assignment.session, %error, "a session did not start");
-                self.report(StepKind::NotStarted { reason: error.reason, message: error.message }).await;
-            }
+            Some(Ok(browser)) => match self.furnish(browser).await {
+                Ok(body) => self.ready(body).await,
+                Err(error) => self.not_started(error).await,
+            },
+            Some(Err(error)) => self.not_started(error).await,
             None => {
                 let order = *self.orders.borrow();
                 if let Order::End(reason) | Order::EndOurselves(reason) = order {
-                    self.report(StepKind::Finish { reason, egress: EgressBytes::default() }).await;
+                    self.reporter.step(StepKind::Finish { reason, egress: EgressBytes::default() }).await;
                 }
             }
         }
@@ -77,18 +91,45 @@ impl Run {
     /// Goes on with a run that outlived its node.
     ///
     /// It can be dialled when this returns; what is returned lives its life.
-    pub(crate) fn go_on(self, browser: BrowserCapsule, had_client: bool) -> impl Future<Output = ()> + Send {
-        let browser = Arc::new(browser);
-        self.open(&browser);
-        self.live_on(browser, had_client)
+    pub(crate) async fn go_on(
+        mut self,
+        browser: BrowserCapsule,
+        had_client: bool,
+    ) -> Option<impl Future<Output = ()> + Send> {
+        match self.furnish(browser).await {
+            Ok(body) => {
+                self.open(&body);
+                Some(self.live_on(body, had_client))
+            }
+            Err(error) => {
+                self.lost(&error.message).await;
+                None
+            }
+        }
     }
 
-    async fn live_on(mut self, browser: Arc<BrowserCapsule>, had_client: bool) {
+    async fn live_on(mut self, body: Body, had_client: bool) {
         // Whoever was connected was connected through the node that died.
-        self.report(StepKind::Deactivate).await;
-        let end = self.live(&browser, self.assignment.expires_at, had_client).await;
-        self.finish(browser, end).await;
+        self.reporter.step(StepKind::Deactivate).await;
+        let end = self.live(&body, self.assignment.expires_at, had_client).await;
+        self.finish(body, end).await;
         self.forget();
+    }
+
+    /// What the session carries, around its browser; a browser that cannot be furnished is destroyed.
+    async fn furnish(&mut self, browser: BrowserCapsule) -> Result<Body, StartError> {
+        let owner = Owner::of(&self.assignment);
+        match self.shared.publisher.spool.open_folder(owner) {
+            Ok(folder) => {
+                let (publisher, reporter) = (self.shared.publisher.clone(), self.reporter.clone());
+                let carried = Carried::new(folder, publisher, reporter, &self.shared.config.carried);
+                Ok(Body { browser: Arc::new(browser), carried })
+            }
+            Err(error) => {
+                browser.destroy().await;
+                Err(StartError::failed("make a session's folder", error))
+            }
+        }
     }
 
     /// The row says that it runs here, but its process is gone.
@@ -98,29 +139,34 @@ impl Run {
             message: message.to_owned(),
             egress: EgressBytes::default(),
         };
-        self.report(what).await;
+        self.reporter.step(what).await;
         self.forget();
     }
 
-    async fn ready(&mut self, browser: BrowserCapsule) {
-        let browser = Arc::new(browser);
-        if let Err(error) = self.remember(&browser, false) {
-            let error = StartError::failed("write the run's file", error);
-            self.report(StepKind::NotStarted { reason: error.reason, message: error.message }).await;
-            return self.finish(browser, End::Dropped).await;
+    async fn not_started(&self, error: StartError) {
+        tracing::warn!(session = %self.assignment.session, %error, "a session did not start");
+        self.reporter.step(StepKind::NotStarted { reason: error.reason, message: error.message }).await;
+    }
+
+    async fn ready(&mut self, body: Body) {
+        if let Err(error) = self.remember(&body.browser, false) {
+            self.not_started(StartError::failed("write the run's file", error)).await;
+            return self.finish(body, End::Dropped).await;
         }
         // Dialled before the row says ready: whoever reads the row can connect at once.
-        self.open(&browser);
-        let end = match self.report(StepKind::Ready).await {
-            StepAnswer::Taken { expires_at } => self.live(&browser, expires_at, false).await,
+        self.open(&body);
+        let end = match self.reporter.step(StepKind::Ready).await {
+            StepAnswer::Taken { expires_at } => self.live(&body, expires_at, false).await,
             // Ended while it started, most often; when it is not ours at all, the report of the end is refused too.
             StepAnswer::NotYours => End::Asked(EndReason::Deleted),
         };
-        self.finish(browser, end).await;
+        self.finish(body, end).await;
     }
 
     /// Lives until something ends it.
-    async fn live(&mut self, browser: &Arc<BrowserCapsule>, expires_at: Option<EpochMs>, mut had_client: bool) -> End {
+    async fn live(&mut self, body: &Body, expires_at: Option<EpochMs>, mut had_client: bool) -> End {
+        let browser = &body.browser;
+        let mut work = pin!(body.carried.work(browser));
         let mut presence = self.door.presence();
         // A client may have come before we looked.
         presence.mark_changed();
@@ -129,6 +175,7 @@ impl Run {
         let idle_timeout = self.idle_timeout();
         let mut idle_since = had_client.then(Instant::now);
         let mut reported_active = false;
+        let mut downloads_again = None;
         loop {
             let idle = idle_since.zip(idle_timeout).map(|(since, limit)| since + limit);
             tokio::select! {
@@ -141,6 +188,13 @@ impl Run {
                     None => End::Own(EndReason::ClosedByClient),
                     Some((reason, message)) => End::Failed { reason, message },
                 },
+                never = &mut work => never,
+                () = at(downloads_again) => {
+                    downloads_again = None;
+                    if let Err(error) = browser.allow_downloads().await {
+                        tracing::debug!(session = %self.assignment.session, %error, "a browser was not told again where downloads go");
+                    }
+                }
                 () = at(expiry) => return End::Own(EndReason::MaxDuration),
                 () = at(idle) => return End::Own(EndReason::Idle),
                 _ = presence.changed() => {
@@ -151,13 +205,14 @@ impl Run {
                             tracing::warn!(session = %self.assignment.session, %error, "could not write the run's file");
                         }
                     }
-                    let active = now.connected > 0;
-                    idle_since = (had_client && !active).then(Instant::now);
+                    idle_since = (had_client && now.connected == 0).then(Instant::now);
+                    let active = now.acting > 0;
+                    downloads_again = (had_client && !active).then(|| Instant::now() + CLIENT_GONE);
                     if active != reported_active {
                         reported_active = active;
                         let step = if active { StepKind::Activate } else { StepKind::Deactivate };
                         // Refused when the row moved on; the assignments, or the next beat, say how.
-                        self.report(step).await;
+                        self.reporter.step(step).await;
                     }
                 }
             }
@@ -165,7 +220,8 @@ impl Run {
     }
 
     /// Ends it: clients are told, the row is told, the capsule is destroyed, and only then is it over.
-    async fn finish(&mut self, browser: Arc<BrowserCapsule>, end: End) {
+    async fn finish(&mut self, body: Body, end: End) {
+        let Body { browser, carried } = body;
         let session = self.assignment.session.clone();
         let reason = match &end {
             End::Asked(reason) | End::Own(reason) | End::Failed { reason, .. } => *reason,
@@ -178,11 +234,11 @@ impl Run {
         match end {
             // Refused when the server asked for the end at the same moment: its reason stands, and the end goes on.
             End::Own(reason) => {
-                self.report(StepKind::End { reason }).await;
+                self.reporter.step(StepKind::End { reason }).await;
             }
             End::Failed { reason, message } => {
                 tracing::warn!(%session, reason = reason.as_str(), message, "a session failed");
-                self.report(StepKind::Fail { reason, message, egress: browser.egress_bytes() }).await;
+                self.reporter.step(StepKind::Fail { reason, message, egress: browser.egress_bytes() }).await;
             }
             End::Asked(_) | End::Dropped => {}
         }
@@ -191,15 +247,20 @@ impl Run {
         if !left {
             tracing::debug!(%session, "clients did not leave in time");
         }
+        self.over.cancel();
+        carried.collect(&browser).await;
         let egress = browser.egress_bytes();
         browser.destroy().await;
         if over_later {
-            self.report(StepKind::Finish { reason, egress }).await;
+            carried.settle().await;
+            self.reporter.step(StepKind::Finish { reason, egress }).await;
         }
+        carried.leave();
     }
 
-    fn open(&self, browser: &Arc<BrowserCapsule>) {
-        let live = Live { door: self.door.clone(), browser: browser.clone() };
+    fn open(&self, body: &Body) {
+        let Body { browser, carried } = body.clone();
+        let live = Live { door: self.door.clone(), browser, carried, over: self.over.clone() };
         self.shared.runs.open(&self.assignment.session, live);
     }
 
@@ -223,34 +284,6 @@ impl Run {
     fn idle_timeout(&self) -> Option<Duration> {
         let Workload::Browser(spec) = &self.assignment.workload;
         (spec.idle_timeout_ms > 0).then(|| Duration::from_millis(spec.idle_timeout_ms))
-    }
-
-    async fn report(&self, what: StepKind) -> StepAnswer {
-        let step = Step {
-            machine: self.shared.config.machine.clone(),
-            epoch: self.epoch,
-            session: self.assignment.session.clone(),
-            generation: self.assignment.generation,
-            run: self.assignment.run.clone(),
-            what,
-        };
-        report(&self.shared.link, &step, &self.shared).await
-    }
-}
-
-/// Reports until the server answers or the machine is lost.
-async fn report(link: &Link, step: &Step, shared: &Shared) -> StepAnswer {
-    loop {
-        match link.step(step).await {
-            Ok(answer) => return answer,
-            Err(error) => {
-                tracing::warn!(session = %step.session, %error, "a step could not be reported yet");
-                if shared.is_lost() {
-                    return StepAnswer::NotYours;
-                }
-                sleep(REPORT_AGAIN).await;
-            }
-        }
     }
 }
 

@@ -1,19 +1,14 @@
-//! The runs of this machine: what is known of each, how to reach it, how to tell it something.
+//! The runs of this machine: what is known of each, what can be dialled, how to tell it something.
 
 use crate::browser_capsule::BrowserCapsule;
-use crate::presence::{ClientStream, Door};
-use futures_util::future::BoxFuture;
+use crate::carried::Carried;
+use crate::presence::Door;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
-use vitrine_browser::DEVTOOLS_PORT;
-use vitrine_model::wire::{Dial, DialError, EgressBytes, Known, Purpose, Traffic};
+use tokio_util::sync::CancellationToken;
+use vitrine_model::wire::{Dial, EgressBytes, Known, Traffic};
 use vitrine_model::{Desired, EndReason, RunId, SessionId};
-
-/// How long a browser may take to accept a connection.
-const DIAL_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a run is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +28,9 @@ pub(crate) enum Order {
 pub(crate) struct Live {
     pub(crate) door: Door,
     pub(crate) browser: Arc<BrowserCapsule>,
+    pub(crate) carried: Arc<Carried>,
+    /// Ends what serves this run.
+    pub(crate) over: CancellationToken,
 }
 
 struct Entry {
@@ -84,6 +82,11 @@ impl Runs {
         if entries.is_empty() {
             self.emptied.notify_waiters();
         }
+    }
+
+    /// The node stops: what still lives is let go of, for the next node to adopt.
+    pub(crate) fn let_go(&self) {
+        self.lock().clear();
     }
 
     /// Tells one run something; the first word that ends it stays.
@@ -167,39 +170,12 @@ impl Runs {
         }
     }
 
-    fn find(&self, dial: &Dial) -> Option<Live> {
+    /// A run that can be dialled.
+    pub(crate) fn find(&self, dial: &Dial) -> Option<Live> {
         self.lock().get(&dial.session).filter(|entry| entry.run == dial.run)?.live.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
         self.entries.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-/// A stream to a run, and the word of its end.
-pub struct Dialed {
-    pub stream: ClientStream,
-    /// `/devtools/browser/UUID`.
-    pub browser_path: String,
-    pub ending: BoxFuture<'static, EndReason>,
-}
-
-/// Where live bytes go in and out of the machine.
-#[derive(Clone)]
-pub struct DataPlane(pub(crate) Runs);
-
-impl DataPlane {
-    /// A byte stream to the DevTools port of a run.
-    pub async fn dial(&self, dial: &Dial) -> Result<Dialed, DialError> {
-        let live = self.0.find(dial).ok_or(DialError::Gone)?;
-        // The client counts from here, so that the idle time does not run out while it connects.
-        let guard = (dial.purpose == Purpose::Client).then(|| live.door.enter());
-        let ending = Box::pin(live.door.ending());
-        let browser_path = live.browser.websocket_path().to_owned();
-        match timeout(DIAL_LIMIT, live.browser.dial(DEVTOOLS_PORT)).await {
-            Ok(Ok(stream)) => Ok(Dialed { stream: ClientStream::new(stream, guard), browser_path, ending }),
-            Ok(Err(error)) => Err(DialError::Unreachable(format!("the browser refused: {error}"))),
-            Err(_) => Err(DialError::Unreachable("the browser did not accept the connection in time".into())),
-        }
     }
 }

@@ -1,26 +1,41 @@
-//! A server that speaks the wire types and remembers what it was told.
+//! A server that speaks the wire types and remembers what it was told and brought.
+#![allow(dead_code)]
 
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use vitrine_capsule::image::Store;
 use vitrine_model::wire::{
-    Assignment, Assignments, AssignmentsRequest, Beat, BeatAnswer, Register, Registered, Step, StepAnswer, StepKind,
-    Upstream, Workload,
+    Assignment, Assignments, AssignmentsRequest, Beat, BeatAnswer, OBJECT_HEADER, Object, ObjectAnswer, ObjectRequest,
+    Register, Registered, Step, StepAnswer, StepKind, Upstream, Workload,
 };
 use vitrine_model::{
-    BrowserSpec, Desired, EgressProfile, EndReason, Isolation, MachineId, OrganizationId, RunId, SessionId, Weight,
+    ArtifactKind, BrowserSpec, Desired, EgressProfile, EndReason, Isolation, MachineId, OrganizationId, RunId,
+    SessionId, Weight,
 };
-use vitrine_node::{Body, Image, NodeConfig, PoolConfig, Transport, TransportError, whole};
+use vitrine_node::{Body, CarriedConfig, Image, NodeConfig, PoolConfig, Transport, TransportError, whole};
 
 #[derive(Default)]
 struct Rows {
     assignments: HashMap<SessionId, Assignment>,
     steps: Vec<Step>,
     registrations: i64,
+    objects: Vec<Kept>,
+    profile: Option<Vec<u8>>,
+    away: bool,
+}
+
+/// An artifact that was brought.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    pub kind: ArtifactKind,
+    pub name: String,
+    pub key: String,
+    pub bytes: Vec<u8>,
 }
 
 /// The scripted server.
@@ -88,6 +103,63 @@ impl FakeServer {
         self.rows.lock().unwrap().steps.iter().map(|step| step.what.clone()).collect()
     }
 
+    /// What was brought so far.
+    pub fn objects(&self) -> Vec<Kept> {
+        self.rows.lock().unwrap().objects.clone()
+    }
+
+    /// Waits until an artifact of a kind was brought.
+    pub async fn wait_for_object(&self, kind: ArtifactKind) -> Kept {
+        for _ in 0..300 {
+            if let Some(kept) = self.objects().into_iter().find(|kept| kept.kind == kind) {
+                return kept;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("no {kind:?} was brought; there is {:?}", self.objects().len());
+    }
+
+    /// Whether objects are taken.
+    pub fn set_away(&self, away: bool) {
+        self.rows.lock().unwrap().away = away;
+    }
+
+    /// What a reaper does to the sessions of a machine that it believes dead.
+    pub fn forget_all(&self) {
+        self.rows.lock().unwrap().assignments.clear();
+    }
+
+    pub fn profile(&self) -> Option<Vec<u8>> {
+        self.rows.lock().unwrap().profile.clone()
+    }
+
+    fn object(&self, method: http::Method, headers: &http::HeaderMap, body: &[u8]) -> http::Response<Body> {
+        let request: ObjectRequest = serde_json::from_slice(headers[OBJECT_HEADER].as_bytes()).unwrap();
+        let mut rows = self.rows.lock().unwrap();
+        let answer = |status: u16, bytes: Vec<u8>| http::Response::builder().status(status).body(whole(bytes)).unwrap();
+        if rows.away {
+            return answer(503, b"away".to_vec());
+        }
+        if method == http::Method::GET {
+            return rows.profile.clone().map_or_else(|| answer(404, Vec::new()), |profile| answer(200, profile));
+        }
+        let (Object::Artifact { size, sha256, .. } | Object::Profile { size, sha256 }) = &request.object;
+        let hash: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((*size, sha256), (body.len() as u64, &hash), "what was brought is what was announced");
+        let key = match request.object {
+            Object::Artifact { kind, name, .. } => {
+                let key = kind.key(&name);
+                rows.objects.push(Kept { kind, name, key: key.clone(), bytes: body.to_vec() });
+                Some(key)
+            }
+            Object::Profile { .. } => {
+                rows.profile = Some(body.to_vec());
+                None
+            }
+        };
+        answer(200, serde_json::to_vec(&ObjectAnswer::Kept { key }).unwrap())
+    }
+
     async fn answer(&self, path: &str, body: &[u8]) -> Vec<u8> {
         let json = |value: &dyn erased::Json| value.json();
         match path {
@@ -147,6 +219,9 @@ impl Transport for FakeServer {
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await.map_err(|error| TransportError(error.to_string()))?.to_bytes();
+            if head.uri.path() == "/internal/node/objects" {
+                return Ok(self.object(head.method, &head.headers, &body));
+            }
             Ok(http::Response::new(whole(self.answer(head.uri.path(), &body).await)))
         })
     }
@@ -182,6 +257,7 @@ pub fn config(data_dir: &std::path::Path, pool: usize) -> NodeConfig {
         egress_hosts: Default::default(),
         ca_bundle: Some("/etc/ssl/certs/ca-certificates.crt".into()),
         browser_base_mb: 512,
+        carried: CarriedConfig::default(),
     }
 }
 

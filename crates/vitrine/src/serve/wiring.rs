@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vitrine_model::{EndReason, Entropy, MachineId};
-use vitrine_node::{Node, NodeConfig, PoolConfig};
+use vitrine_node::{CarriedConfig, Node, NodeConfig, PoolConfig};
 use vitrine_server::config::ReserveMb;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
 use vitrine_server::webhooks::WebhookConfig;
@@ -197,6 +197,7 @@ fn node_config(
         egress_hosts: config.egress.hosts.parse().unwrap_or_default(),
         ca_bundle: config.ca_bundle(),
         browser_base_mb: config.browser.base_mb,
+        carried: CarriedConfig::default(),
     }
 }
 
