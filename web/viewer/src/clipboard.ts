@@ -4,8 +4,8 @@ import type { Received, Sent } from './protocol.ts';
 
 export type Clip = Received<'clipboard'>;
 
-/** Of one paste as sent; the server takes no larger message. */
-const PASTE_CHARACTERS_MAX = 8 * 1024 * 1024;
+/** Of one paste as sent; the server takes 16 MiB. */
+const PASTE_BYTES_MAX = 15 * 1024 * 1024;
 const BASE64_CHUNK_BYTES = 0x8000;
 
 /** What somebody pastes, as the page should get it; null when there is nothing in it that can be pasted. */
@@ -15,11 +15,26 @@ export async function pasteOf(data: DataTransfer): Promise<Sent<'paste'> | null>
   const html = data.getData('text/html') || undefined;
   const file = [...data.files].find(({ type }) => type.startsWith('image/'));
   const image = file && !text ? await base64(await asPng(file)) : undefined;
-  if (!text && !html && !image) return null;
-  const paste: Sent<'paste'> = { type: 'paste', text, html, image };
-  const length = (text?.length ?? 0) + (html?.length ?? 0) + (image?.length ?? 0);
-  if (length > PASTE_CHARACTERS_MAX) throw new Error('This is too large to paste; upload it as a file instead.');
-  return paste;
+  return fitting({ type: 'paste', text, html, image });
+}
+
+/** The same without a paste by keyboard; the browser may ask the person first. */
+export async function pasteOfClipboard(): Promise<Sent<'paste'> | null> {
+  if (!navigator.clipboard?.read) throw new Error('This browser only pastes by keyboard here.');
+  const items = await navigator.clipboard.read().catch(() => {
+    throw new Error('This browser did not let the clipboard be read.');
+  });
+  const part = async (type: string) => items.find(({ types }) => types.includes(type))?.getType(type);
+  const text = (await (await part('text/plain'))?.text()) || undefined;
+  const html = (await (await part('text/html'))?.text()) || undefined;
+  const png = text ? undefined : await part('image/png');
+  return fitting({ type: 'paste', text, html, image: png && (await base64(png)) });
+}
+
+function fitting(paste: Sent<'paste'>): Sent<'paste'> | null {
+  if (!paste.text && !paste.html && !paste.image) return null;
+  if (new Blob([JSON.stringify(paste)]).size <= PASTE_BYTES_MAX) return paste;
+  throw new Error('This is too large to paste; upload it as a file instead.');
 }
 
 export function isEmpty({ text, html, image }: Clip): boolean {

@@ -18,6 +18,8 @@ export interface Receiver {
 
 const PAUSE_FIRST_MS = 250;
 const PAUSE_MAX_MS = 10_000;
+/** A handshake that nobody answers is given up long before the browser would. */
+const HANDSHAKE_MAX_MS = 15_000;
 const PING_EVERY_MS = 2_000;
 /** Without an answer for this long, the socket is dead though nobody said so. */
 const SILENCE_MAX_MS = 10_000;
@@ -32,6 +34,7 @@ export class Connection {
   #socket: WebSocket | null = null;
   #attempts = 0;
   #pause: ReturnType<typeof setTimeout> | undefined;
+  #patience: ReturnType<typeof setTimeout> | undefined;
   #pings: ReturnType<typeof setInterval> | undefined;
   #unansweredSince: number | null = null;
 
@@ -55,6 +58,7 @@ export class Connection {
     let opened = false;
     socket.onopen = () => {
       opened = true;
+      clearTimeout(this.#patience);
       this.#pings = setInterval(() => this.#ping(), PING_EVERY_MS);
       this.#receiver.link({ state: 'open' });
       this.#ping();
@@ -62,6 +66,7 @@ export class Connection {
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#receive(data);
     socket.onclose = ({ code, reason }) => void this.#closed(opened, code, reason);
     this.#socket = socket;
+    this.#patience = setTimeout(() => this.#later(), HANDSHAKE_MAX_MS);
   }
 
   send(message: ViewerMessage): void {
@@ -99,7 +104,6 @@ export class Connection {
   #ping(): void {
     const now = performance.now();
     if (this.#unansweredSince !== null && now - this.#unansweredSince > SILENCE_MAX_MS) {
-      this.#drop();
       this.#later();
       return;
     }
@@ -126,6 +130,7 @@ export class Connection {
   }
 
   #later(): void {
+    this.#drop();
     this.#attempts += 1;
     this.#receiver.link({ state: 'connecting', again: true });
     const pause = Math.min(PAUSE_FIRST_MS * 2 ** (this.#attempts - 1), PAUSE_MAX_MS);
@@ -140,6 +145,7 @@ export class Connection {
 
   #drop(): void {
     clearTimeout(this.#pause);
+    clearTimeout(this.#patience);
     clearInterval(this.#pings);
     this.#pause = undefined;
     this.#unansweredSince = null;

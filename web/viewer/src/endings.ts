@@ -29,7 +29,9 @@ const BY_REASON = new Map<string, Ending>([
 export function endingOfClose(code: number, reason: string): Ending | null {
   const known = BY_REASON.get(reason) ?? BY_CODE.get(code);
   if (known) return known;
-  return code >= 4000 ? { sentence: reason ? `The view was closed: ${reason}` : 'The view was closed.', again: true } : null;
+  return code >= 4000
+    ? { sentence: reason ? `The view was closed: ${reason}` : 'The view was closed.', again: true }
+    : null;
 }
 
 /** The same for the HTTP status with which the session answers when a connection could not even be made. */

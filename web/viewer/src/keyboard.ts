@@ -147,14 +147,16 @@ export class Keyboard {
       this.#events.send({ type: 'compose', text, from: within(selectionStart), to: within(selectionEnd) });
       return;
     }
-    if (event.data && event.inputType.startsWith('insert')) this.#events.send({ type: 'insert', text: event.data });
+    // A composition's result has been sent at its end; some browsers write it only afterwards.
+    const late = event.inputType === 'insertCompositionText' || event.inputType === 'insertFromComposition';
+    if (event.data && event.inputType.startsWith('insert') && !late)
+      this.#events.send({ type: 'insert', text: event.data });
     this.#empty();
   }
 
   #composed(text: string): void {
     this.#composingFrom = null;
     this.#events.send(text ? { type: 'insert', text } : { type: 'compose', text: '', from: 0, to: 0 });
-    // Some browsers still write the result after this event.
     queueMicrotask(() => this.#composingFrom === null && this.#empty());
   }
 

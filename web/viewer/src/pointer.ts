@@ -1,5 +1,6 @@
 //! Mouse, wheel and fingers on the picture, as messages in the page's own pixels.
 
+import { clamp } from './dom.ts';
 import { modifiersOf } from './modifiers.ts';
 import type { Sent, TouchPoint, ViewerMessage } from './protocol.ts';
 import type { Surface } from './surface.ts';
@@ -17,12 +18,16 @@ const BUTTONS = ['left', 'middle', 'right', 'back', 'forward'] as const;
 const HELD_BITS = [1, 4, 2, 8, 16] as const;
 /** What one line of a mouse wheel scrolls, as Chromium on Linux counts it. */
 const LINE_PIXELS = 40;
+/** Clicks in a row; more than a page can tell apart, and still one byte. */
+const CLICKS_MAX = 255;
 
 export class Pointer {
   readonly #surface: Surface;
   readonly #events: PointerEvents;
   #pressed = new Set<number>();
   #last = '';
+  /** Some browsers number fingers at random; the page gets the lowest number that is free. */
+  #fingers = new Map<number, number>();
 
   constructor(surface: Surface, events: PointerEvents) {
     this.#surface = surface;
@@ -89,7 +94,7 @@ export class Pointer {
       ...this.#surface.pointOf(event),
       button: button ?? 'none',
       buttons: event.buttons,
-      clicks: kind === 'move' ? 0 : Math.max(event.detail, 1),
+      clicks: kind === 'move' ? 0 : clamp(event.detail, 1, CLICKS_MAX),
       modifiers: modifiersOf(event),
     };
   }
@@ -110,6 +115,8 @@ export class Pointer {
   #touch(kind: 'start' | 'move' | 'end' | 'cancel', event: TouchEvent): void {
     if (event.cancelable) event.preventDefault();
     if (kind === 'start') this.#events.pressed('touch');
+    const down = new Set([...event.targetTouches].map(({ identifier }) => identifier));
+    for (const finger of this.#fingers.keys()) if (!down.has(finger)) this.#fingers.delete(finger);
     const points = [...event.targetTouches].map((touch) => this.#finger(touch));
     // `points` are the fingers that are down; the end is when the last one has left.
     const said = kind === 'end' && points.length > 0 ? 'move' : kind;
@@ -119,8 +126,13 @@ export class Pointer {
   }
 
   #finger(touch: Touch): TouchPoint {
-    const point: TouchPoint = { id: touch.identifier, ...this.#surface.pointOf(touch) };
-    if (touch.radiusX > 0) point.radius = Math.round((Math.max(touch.radiusX, touch.radiusY) / this.#surface.scale) * 100) / 100;
+    const taken = new Set(this.#fingers.values());
+    let id = this.#fingers.get(touch.identifier) ?? 0;
+    if (!this.#fingers.has(touch.identifier)) while (taken.has(id)) id += 1;
+    this.#fingers.set(touch.identifier, id);
+    const point: TouchPoint = { id, ...this.#surface.pointOf(touch) };
+    if (touch.radiusX > 0)
+      point.radius = Math.round((Math.max(touch.radiusX, touch.radiusY) / this.#surface.scale) * 100) / 100;
     if (touch.force > 0) point.force = touch.force;
     return point;
   }

@@ -33,7 +33,13 @@ export const isServerMessage = messages({
   watching: { tab: text },
   cursor: { cursor: text },
   clipboard: { text: optional(text), html: optional(text), image: optional(text) },
-  focus: { editable: flag, x: optional(number), y: optional(number), width: optional(number), height: optional(number) },
+  focus: {
+    editable: flag,
+    x: optional(number),
+    y: optional(number),
+    width: optional(number),
+    height: optional(number),
+  },
   dialog: { id: text, tab: text, kind: dialogKind, message: text, default: optional(text), url: text },
   dialogClosed: { id: text },
   select: {

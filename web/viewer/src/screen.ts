@@ -37,6 +37,8 @@ export async function codingsHere(): Promise<Coding[]> {
 
 export class Screen {
   readonly canvas: HTMLCanvasElement;
+  /** Of the last picture that came. */
+  coding: Coding | null = null;
   readonly #context: CanvasRenderingContext2D;
   readonly #events: ScreenEvents;
   #decoder: VideoDecoder | null = null;
@@ -69,6 +71,7 @@ export class Screen {
 
   show(picture: Picture): void {
     this.#received.push({ at: performance.now(), bytes: picture.data.byteLength });
+    this.coding = picture.coding;
     switch (picture.coding) {
       case 'h264':
         this.#decode(picture);

@@ -1,13 +1,13 @@
 //! The view without anything around it: a picture that follows a session, and a person's hands in it. Needs a host and four
 //! elements; what it does not do itself (tabs, dialogs, files…) it passes on.
 
-import { isEmpty, pasteOf, take, type Clip } from './clipboard.ts';
+import { isEmpty, pasteOf, pasteOfClipboard, take, type Clip } from './clipboard.ts';
 import { Connection, type Link } from './connection.ts';
 import { unreachable } from './dom.ts';
 import type { Host } from './host.ts';
 import { Keyboard } from './keyboard.ts';
 import { Pointer } from './pointer.ts';
-import { type Coding, type ServerMessage, VERSION, type ViewerMessage } from './protocol.ts';
+import { type Coding, type Sent, type ServerMessage, VERSION, type ViewerMessage } from './protocol.ts';
 import { codingsHere, Screen } from './screen.ts';
 import { Surface } from './surface.ts';
 
@@ -43,11 +43,12 @@ export class View {
   readonly connection: Connection;
   /** Whether the server lets this viewer act. */
   control = false;
-  coding: Coding = 'h264';
+  /** What this browser can show, the preferred one first. */
+  supported: readonly Coding[] = [];
   readonly #parts: ViewParts;
   readonly #events: ViewEvents;
   readonly #host: Host;
-  #codings: Coding[] = ['jpeg'];
+  #codings: readonly Coding[] = [];
   #copyAskedAt = -Infinity;
 
   constructor(host: Host, parts: ViewParts, events: ViewEvents) {
@@ -71,8 +72,8 @@ export class View {
     new Pointer(this.surface, { send: act, sendIfClear, pressed: () => parts.field.focus({ preventScroll: true }) });
     new Keyboard(parts.field, {
       send: act,
-      copy: (cut) => this.#copy(cut),
-      paste: (data) => void this.#paste(data),
+      copy: (cut) => this.copy(cut),
+      paste: (data) => void this.#paste(pasteOf(data)),
       claim: (event) => events.claim(event),
       leave: () => events.leave(),
     });
@@ -80,7 +81,7 @@ export class View {
   }
 
   async start(): Promise<void> {
-    this.#codings = await codingsHere();
+    this.supported = this.#codings = await codingsHere();
     this.connection.connect();
   }
 
@@ -91,8 +92,7 @@ export class View {
 
   /** From now on, also after a reconnection. */
   useCoding(coding: Coding): void {
-    this.#codings = coding === 'jpeg' ? ['jpeg'] : ['h264', 'jpeg'];
-    this.coding = coding;
+    this.#codings = coding === 'jpeg' ? ['jpeg'] : this.supported;
     this.screen.restart();
     this.connection.send({ type: 'coding', coding });
   }
@@ -102,7 +102,7 @@ export class View {
       case 'open': {
         this.screen.restart();
         const { clientWidth: width, clientHeight: height } = this.#parts.stage;
-        const start = { version: VERSION, codings: this.#codings, width, height, scale: devicePixelRatio };
+        const start = { version: VERSION, codings: [...this.#codings], width, height, scale: devicePixelRatio };
         this.connection.send({ type: 'start', ...start });
         if (document.hidden) this.#tellVisibility();
         break;
@@ -131,7 +131,6 @@ export class View {
         this.control = message.mode === 'control';
         // Who may only look has no keyboard to be caught in.
         this.#parts.field.disabled = !this.control;
-        this.coding = message.coding;
         this.#host.notify({ type: 'connected', mode: message.mode });
         break;
       case 'viewport':
@@ -164,9 +163,15 @@ export class View {
     this.#events.sized();
   }
 
-  #copy(cut: boolean): void {
+  /** Copies what is selected in the page to this machine. */
+  copy(cut: boolean): void {
     this.#copyAskedAt = performance.now();
     this.act({ type: 'copy', cut });
+  }
+
+  /** Pastes this machine's clipboard without a paste by keyboard. */
+  paste(): Promise<void> {
+    return this.#paste(pasteOfClipboard());
   }
 
   async #copied(clip: Clip): Promise<void> {
@@ -180,10 +185,9 @@ export class View {
     }
   }
 
-  async #paste(data: DataTransfer): Promise<void> {
-    if (!this.control) return;
+  async #paste(content: Promise<Sent<'paste'> | null>): Promise<void> {
     try {
-      const paste = await pasteOf(data);
+      const paste = await content;
       if (paste) this.act(paste);
     } catch (error) {
       this.#events.say(error instanceof Error ? error.message : 'This cannot be pasted.');

@@ -27,6 +27,7 @@ function open(host: Host): View {
   const view = new View(host, parts, {
     link: (link) => {
       status.link(link);
+      address.show(tabs.current);
       if (link.state === 'ended') forget();
     },
     message: (message) => receive(message),
@@ -68,7 +69,6 @@ function open(host: Host): View {
   function forget(): void {
     questions.clear();
     select.clear();
-    address.show(tabs.current);
   }
 
   function claim(event: KeyboardEvent): boolean {
@@ -92,7 +92,8 @@ function open(host: Host): View {
     switch (message.type) {
       case 'hello':
         forget();
-        status.mode(view.control);
+        address.show(tabs.current);
+        status.mode(message.mode);
         status.viewers(message.viewers);
         sizing.connected();
         break;
@@ -145,6 +146,8 @@ function open(host: Host): View {
   }
 
   setUpScreenButtons(field);
+  find(HTMLButtonElement, '#copy').addEventListener('click', () => view.copy(false));
+  find(HTMLButtonElement, '#paste').addEventListener('click', () => void view.paste());
   // Who comes to the picture by keyboard is told how to leave it again.
   let byTab = false;
   addEventListener('keydown', ({ key }) => (byTab = key === 'Tab'), { capture: true });
@@ -156,6 +159,7 @@ function open(host: Host): View {
 function setUpScreenButtons(field: HTMLTextAreaElement): void {
   const full = find(HTMLButtonElement, '#full-screen');
   full.append(icon('full'));
+  full.hidden = !document.fullscreenEnabled;
   full.addEventListener('click', () => void toggleFullScreen());
   document.addEventListener('fullscreenchange', () => {
     full.ariaPressed = String(document.fullscreenElement !== null);

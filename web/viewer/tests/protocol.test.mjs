@@ -66,8 +66,10 @@ test('a typed address becomes one', () => {
 });
 
 test('a close code says whether to come back', () => {
-  for (const code of [1000, 1002, 1008, 4001, 4002, 4010, 4011, 4012, 4401, 4999]) assert.ok(endingOfClose(code, ''), String(code));
-  for (const code of [1001, 1005, 1006, 1011, 1012]) assert.equal(endingOfClose(code, 'service_restart'), null, String(code));
+  for (const code of [1000, 1002, 1008, 4001, 4002, 4010, 4011, 4012, 4401, 4999])
+    assert.ok(endingOfClose(code, ''), String(code));
+  for (const code of [1001, 1005, 1006, 1011, 1012])
+    assert.equal(endingOfClose(code, 'service_restart'), null, String(code));
   assert.match(endingOfClose(1001, 'server_shutdown').sentence, /shutting down/);
   assert.match(endingOfClose(1000, 'closed_by_client').sentence, /program/);
   assert.equal(endingOfClose(1006, 'constructor'), null);

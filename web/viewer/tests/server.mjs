@@ -11,7 +11,7 @@ import { isViewerMessage } from '../src/protocol.ts';
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src data: blob: 'self'; connect-src 'self' ws: wss:; media-src blob:";
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css' };
-const HELD_MS = 5_000;
+const HELD_MS = 15_000;
 const dist = new URL('../dist/', import.meta.url);
 
 export const SESSION = 'abcdefghijklmnopqrstuvwxyz012345';
@@ -87,7 +87,10 @@ export class Server {
     const found = this.messages.findIndex((message) => message.type === type && matches(message));
     if (found >= 0) return this.messages.splice(found, 1)[0];
     const { promise, resolve, reject } = Promise.withResolvers();
-    const late = setTimeout(() => reject(new Error(`no ${type} came; there is ${JSON.stringify(this.messages)}`)), HELD_MS);
+    const late = setTimeout(
+      () => reject(new Error(`no ${type} came; there is ${JSON.stringify(this.messages)}`)),
+      HELD_MS,
+    );
     this.#waiters.push({ type, matches, resolve });
     return promise.finally(() => clearTimeout(late));
   }
@@ -149,8 +152,10 @@ export class Server {
   }
 
   async #file(request, response, path) {
-    const answer = (status, body) => response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
-    if (this.refusal || request.headers.authorization !== `Bearer ${TOKEN}`) return answer(this.refusal ?? 401, { error: 'no' });
+    const answer = (status, body) =>
+      response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
+    if (this.refusal || request.headers.authorization !== `Bearer ${TOKEN}`)
+      return answer(this.refusal ?? 401, { error: 'no' });
     if (path === null) return answer(200, { files: [...this.files].map(([path, data]) => described(path, data)) });
     if (request.method === 'PUT') {
       const data = Buffer.concat(await request.toArray());
@@ -159,7 +164,9 @@ export class Server {
       return answer(201, { path, size: data.length, sha256: '', capsulePath: `/session/${path}` });
     }
     const data = this.files.get(path);
-    return data ? response.writeHead(200, { 'Content-Length': data.length }).end(data) : answer(404, { error: 'there is no such file' });
+    return data
+      ? response.writeHead(200, { 'Content-Length': data.length }).end(data)
+      : answer(404, { error: 'there is no such file' });
   }
 }
 

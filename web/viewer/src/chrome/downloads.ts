@@ -53,7 +53,16 @@ export class Downloads {
       if (source !== 'download' || state !== 'completed' || typeof path !== 'string' || known.has(path)) continue;
       const received = typeof size === 'number' ? size : 0;
       const id = listed(path);
-      this.#downloads.set(id, { type: 'download', id, name: String(name), url: '', size: received, received, state, path });
+      this.#downloads.set(id, {
+        type: 'download',
+        id,
+        name: String(name),
+        url: '',
+        size: received,
+        received,
+        state,
+        path,
+      });
       if (this.#downloads.size >= ROWS_MAX) break;
     }
     this.#draw();
@@ -67,7 +76,9 @@ export class Downloads {
 
   #draw(): void {
     const rows = [...this.#downloads.values()].reverse().map((download) => this.#row(download));
-    this.#list.replaceChildren(...(rows.length > 0 ? rows : [make('li', { class: 'quiet' }, 'Nothing was downloaded yet.')]));
+    this.#list.replaceChildren(
+      ...(rows.length > 0 ? rows : [make('li', { class: 'quiet' }, 'Nothing was downloaded yet.')]),
+    );
   }
 
   #row(download: Download): HTMLElement {
@@ -96,7 +107,9 @@ export class Downloads {
   }
 
   async #save({ path, name }: Download): Promise<void> {
-    const answer = await this.#context.host.files(`/raw?path=${encodeURIComponent(path ?? `downloads/${name}`)}`).catch(() => null);
+    const answer = await this.#context.host
+      .files(`/raw?path=${encodeURIComponent(path ?? `downloads/${name}`)}`)
+      .catch(() => null);
     if (!answer?.ok) {
       this.#context.say(`${name} could not be saved: ${await reasonOf(answer)}`);
       return;

@@ -4,7 +4,7 @@ import { find, icon, make } from '../dom.ts';
 import type { PermissionState, Received, Tab } from '../protocol.ts';
 import type { Context } from './context.ts';
 
-const STATES: Readonly<Record<PermissionState, string>> = { prompt: 'Ask', granted: 'Allow', denied: 'Block' };
+const STATES: Readonly<Record<PermissionState, string>> = { prompt: 'Not set', granted: 'Allow', denied: 'Block' };
 
 export class Permissions {
   readonly #context: Context;
@@ -41,7 +41,8 @@ export class Permissions {
 
   #row(origin: string, name: string, state: PermissionState): HTMLElement {
     const choice = make('select', { disabled: !this.#context.view.control });
-    for (const [value, label] of Object.entries(STATES)) choice.append(new Option(label, value, false, value === state));
+    for (const [value, label] of Object.entries(STATES))
+      choice.append(new Option(label, value, false, value === state));
     choice.addEventListener('change', () => {
       this.#context.act({ type: 'permission', origin, name, state: choice.value as PermissionState });
     });
@@ -55,6 +56,9 @@ function originOf(url: string): string | null {
 
 /** `clipboardReadWrite` and `midi-sysex` as words. */
 function labelOf(name: string): string {
-  const words = name.replace(/([a-z])([A-Z])/g, '$1 $2').replace(/[-_]/g, ' ').toLowerCase();
+  const words = name
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .replace(/[-_]/g, ' ')
+    .toLowerCase();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -21,7 +21,8 @@ export class Questions {
 
   dialog(dialog: Dialog): void {
     const [yes, no] = BUTTONS[dialog.kind];
-    const field = dialog.kind === 'prompt' ? make('input', { type: 'text', 'aria-label': dialog.message || 'Answer' }) : null;
+    const field =
+      dialog.kind === 'prompt' ? make('input', { type: 'text', 'aria-label': dialog.message || 'Answer' }) : null;
     if (field) field.value = dialog.default ?? '';
     const answer = (accept: boolean) => {
       this.close(dialog.id);
@@ -31,17 +32,29 @@ export class Questions {
     if (no) buttons.unshift(this.#button(no, () => answer(false)));
     const message = dialog.kind === 'beforeunload' ? 'Changes that you made may not be saved.' : dialog.message;
     const title = dialog.kind === 'beforeunload' ? 'Leave this page?' : `${siteOf(dialog.url)} says`;
-    const content: HTMLElement[] = [make('p', { class: 'message' }, message)];
+    const content: HTMLElement[] = [make('p', { class: 'message', id: `question-${dialog.id}-message` }, message)];
     if (field) content.push(field);
-    const card = this.#card(dialog.id, title, content, buttons, () => answer(true), () => answer(dialog.kind === 'alert'));
+    const card = this.#card(
+      dialog.id,
+      title,
+      content,
+      buttons,
+      () => answer(true),
+      () => answer(dialog.kind === 'alert'),
+    );
     (field ?? card.querySelector<HTMLElement>('.primary'))?.focus();
     field?.select();
   }
 
   fileChooser(chooser: FileChooser): void {
     const { id, multiple, accept } = chooser;
-    const input = make('input', { type: 'file', multiple, accept: accept.join(','), 'aria-label': multiple ? 'Files' : 'File' });
-    const state = make('p', { class: 'quiet', role: 'status' });
+    const input = make('input', {
+      type: 'file',
+      multiple,
+      accept: accept.join(','),
+      'aria-label': multiple ? 'Files' : 'File',
+    });
+    const state = make('p', { class: 'quiet', role: 'status', id: `question-${id}-message` });
     const cancel = () => {
       this.close(id);
       this.#context.act({ type: 'files', id, cancelled: true });
@@ -91,13 +104,28 @@ export class Questions {
     return button;
   }
 
-  #card(id: string, title: string, content: HTMLElement[], buttons: HTMLElement[], done: () => void, escape: () => void) {
+  #card(
+    id: string,
+    title: string,
+    content: HTMLElement[],
+    buttons: HTMLElement[],
+    done: () => void,
+    escape: () => void,
+  ) {
     this.close(id);
     const name = `question-${id}`;
     const heading = make('h2', { id: name }, title);
     const { control } = this.#context.view;
-    const last = control ? make('div', { class: 'buttons' }, ...buttons) : make('p', { class: 'quiet' }, 'Somebody with control can answer.');
-    const card = make('form', { class: 'card', role: 'alertdialog', 'aria-labelledby': name }, heading, ...content, last);
+    const last = control
+      ? make('div', { class: 'buttons' }, ...buttons)
+      : make('p', { class: 'quiet' }, 'Somebody with control can answer.');
+    const card = make(
+      'form',
+      { class: 'card', role: 'alertdialog', 'aria-labelledby': name, 'aria-describedby': `${name}-message` },
+      heading,
+      ...content,
+      last,
+    );
     if (!control) for (const field of card.querySelectorAll('input')) field.disabled = true;
     card.addEventListener('submit', (event) => {
       event.preventDefault();

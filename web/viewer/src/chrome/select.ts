@@ -24,7 +24,11 @@ export class SelectList {
     this.#remove();
     const chosen = new Set(select.options.flatMap(({ selected }, index) => (selected ? [index] : [])));
     const options = select.options.map(({ label, disabled }, index) =>
-      make('div', { role: 'option', id: `option-${index}`, class: 'option', 'aria-disabled': disabled ? 'true' : undefined }, label || '\u00a0'),
+      make(
+        'div',
+        { role: 'option', id: `option-${index}`, class: 'option', 'aria-disabled': disabled ? 'true' : undefined },
+        label || '\u00a0',
+      ),
     );
     const { control } = this.#context.view;
     const list = make('div', {
@@ -46,7 +50,7 @@ export class SelectList {
     for (const [index, option] of options.entries()) option.addEventListener('click', () => this.#pick(index));
     list.addEventListener('keydown', (event) => this.#key(event));
     // Presses in the list are not presses on the picture.
-    for (const kind of ['mousedown', 'wheel', 'touchstart', 'touchmove', 'touchend'] as const) {
+    for (const kind of ['mousedown', 'mousemove', 'wheel', 'touchstart', 'touchmove', 'touchend'] as const) {
       box.addEventListener(kind, (event) => event.stopPropagation());
     }
     box.addEventListener('focusout', ({ relatedTarget }) => {

@@ -30,13 +30,21 @@ export class Sizing {
       });
     }
     this.#pageSize.addEventListener('change', () => this.#resizePage());
-    for (const [selector, name, by] of [['#zoom-out', 'minus', -1], ['#zoom-in', 'plus', 1]] as const) {
+    for (const [selector, name, by] of [
+      ['#zoom-out', 'minus', -1],
+      ['#zoom-in', 'plus', 1],
+    ] as const) {
       const button = find(HTMLButtonElement, selector);
       button.append(icon(name));
       button.addEventListener('click', () => this.zoom(by));
     }
     find(HTMLButtonElement, '#zoom-reset').addEventListener('click', () => this.zoom(0));
     this.#jpeg.addEventListener('change', () => context.view.useCoding(this.#jpeg.checked ? 'jpeg' : 'h264'));
+    find(HTMLElement, '#options').addEventListener('toggle', () => {
+      const { supported, screen } = context.view;
+      this.#jpeg.checked = screen.coding === 'jpeg';
+      this.#jpeg.disabled = !supported.includes('h264');
+    });
     new ResizeObserver(() => this.#stageResized()).observe(this.#stage);
   }
 
@@ -45,15 +53,17 @@ export class Sizing {
     this.#zoomShown.value = `${Math.round(zoom * 100)}%`;
   }
 
-  /** A new connection: it may have fallen back to JPEG, and its tab may have another size than the one asked for before. */
+  /** A new connection: the tab may have another size than the one asked for before. */
   connected(): void {
-    this.#jpeg.checked = this.#context.view.coding === 'jpeg';
     if (this.#pageSize.value === 'match') this.#resizePage();
   }
 
   /** One step larger, smaller, or with 0 back to 100%. */
   zoom(by: 1 | 0 | -1): void {
-    const next = by > 0 ? ZOOM_STEPS.find((step) => step > this.#zoom + 0.01) : ZOOM_STEPS.findLast((step) => step < this.#zoom - 0.01);
+    const next =
+      by > 0
+        ? ZOOM_STEPS.find((step) => step > this.#zoom + 0.01)
+        : ZOOM_STEPS.findLast((step) => step < this.#zoom - 0.01);
     const factor = by === 0 ? 1 : next;
     if (factor !== undefined) this.#context.act({ type: 'zoom', factor });
   }
@@ -82,7 +92,8 @@ export class Sizing {
       this.#context.act({ type: 'resize', reset: true });
       return;
     }
-    const wanted = value === 'match' ? [this.#stage.clientWidth, this.#stage.clientHeight] : value.split('x').map(Number);
+    const wanted =
+      value === 'match' ? [this.#stage.clientWidth, this.#stage.clientHeight] : value.split('x').map(Number);
     const [width = 0, height = 0] = wanted.map((side) => clamp(Math.round(side), PAGE_LEAST_PX, PAGE_MOST_PX));
     this.#context.act({ type: 'resize', width, height });
   }

@@ -27,7 +27,8 @@ export class Status {
     switch (link.state) {
       case 'connecting':
         this.#link.textContent = link.again ? 'Reconnecting…' : 'Connecting…';
-        this.#show(make('span', { class: 'spinner' }), make('p', {}, this.#link.textContent));
+        this.mode(null);
+        this.#show(make('div', {}, make('span', { class: 'spinner' }), this.#link.textContent));
         break;
       case 'open':
         this.#link.textContent = '';
@@ -35,14 +36,15 @@ export class Status {
         break;
       case 'ended': {
         this.#link.textContent = 'Ended';
-        this.#mode.replaceChildren();
-        const parts: HTMLElement[] = [make('p', {}, link.ending.sentence)];
+        this.mode(null);
+        this.#viewers.textContent = '';
+        const news = make('div', {}, link.ending.sentence);
         if (link.ending.again) {
           const again = make('button', { type: 'button', class: 'primary' }, 'Connect again');
           again.addEventListener('click', () => this.#view.connection.connect());
-          parts.push(again);
+          news.append(again);
         }
-        this.#show(...parts);
+        this.#show(news);
         break;
       }
       default:
@@ -51,9 +53,12 @@ export class Status {
     this.#draw();
   }
 
-  mode(control: boolean): void {
-    document.documentElement.dataset['mode'] = control ? 'control' : 'view';
-    this.#mode.replaceChildren(icon(control ? 'hand' : 'eye'), control ? 'You have control' : 'View only');
+  /** Null while there is no connection. */
+  mode(mode: 'control' | 'view' | null): void {
+    const control = mode === 'control';
+    document.documentElement.dataset['mode'] = mode ?? 'none';
+    this.#mode.replaceChildren();
+    if (mode) this.#mode.append(icon(control ? 'hand' : 'eye'), control ? 'You have control' : 'View only');
     for (const element of document.querySelectorAll<HTMLButtonElement | HTMLSelectElement>('[data-control]')) {
       element.disabled = !control;
     }
@@ -89,14 +94,16 @@ export class Status {
   }
 
   #draw(): void {
-    const { screen, connection, coding } = this.#view;
+    const { screen, connection } = this.#view;
     const { framesPerSecond, kilobitsPerSecond } = screen.figures();
     const trip = connection.roundTripMs;
     const { width, height } = screen.canvas;
     const texts = [
-      `${width} × ${height} ${coding === 'jpeg' ? 'JPEG' : 'H.264'}`,
+      screen.coding ? `${width} × ${height} ${screen.coding === 'jpeg' ? 'JPEG' : 'H.264'}` : '',
       `${framesPerSecond} fps`,
-      kilobitsPerSecond < 1000 ? `${Math.round(kilobitsPerSecond)} kbit/s` : `${(kilobitsPerSecond / 1000).toFixed(1)} Mbit/s`,
+      kilobitsPerSecond < 1000
+        ? `${Math.round(kilobitsPerSecond)} kbit/s`
+        : `${(kilobitsPerSecond / 1000).toFixed(1)} Mbit/s`,
       trip === null ? '– ms' : `${Math.max(Math.round(trip), 1)} ms`,
     ];
     this.#figures.forEach((figure, index) => (figure.textContent = texts[index] ?? ''));

@@ -27,6 +27,7 @@ export class Tabs {
     const open = find(HTMLButtonElement, '#new-tab');
     open.append(icon('plus'));
     open.addEventListener('click', () => this.open());
+    find(HTMLButtonElement, '#close-tab').addEventListener('click', () => this.close());
     this.#list.addEventListener('keydown', (event) => this.#key(event));
   }
 
@@ -74,9 +75,21 @@ export class Tabs {
   }
 
   #make(id: string): Shown {
-    const button = make('button', { type: 'button', class: 'tab', role: 'tab', 'aria-controls': 'stage', tabindex: -1 });
+    const button = make('button', {
+      type: 'button',
+      class: 'tab',
+      role: 'tab',
+      'aria-controls': 'stage',
+      tabindex: -1,
+    });
     // The mouse's way only: a tab cannot hold another control, and the Delete key does the same.
-    const close = make('button', { type: 'button', class: 'close', tabindex: -1, 'aria-hidden': 'true', 'data-control': true });
+    const close = make('button', {
+      type: 'button',
+      class: 'close',
+      tabindex: -1,
+      'aria-hidden': 'true',
+      'data-control': true,
+    });
     close.append(icon('close'));
     const item = make('div', { class: 'tab-item', role: 'presentation' }, button, close);
     button.addEventListener('click', () => {

@@ -9,7 +9,9 @@ export async function upload(host: Host, files: readonly File[], tell: (sentence
     tell(`Sending ${file.name}${files.length > 1 ? ` (${index + 1} of ${files.length})` : ''}…`);
     const taken = files.slice(0, index).some(({ name }) => name === file.name);
     const path = `uploads/${taken ? `${index + 1} ` : ''}${file.name}`;
-    const answer = await host.files(`/raw?path=${encodeURIComponent(path)}`, { method: 'PUT', body: file }).catch(() => null);
+    const answer = await host
+      .files(`/raw?path=${encodeURIComponent(path)}`, { method: 'PUT', body: file })
+      .catch(() => null);
     if (!answer?.ok) throw new Error(`${file.name} could not be sent: ${await reasonOf(answer)}`);
     const stored = (await answer.json().catch(() => null)) as { path?: unknown } | null;
     paths.push(typeof stored?.path === 'string' ? stored.path : path);
