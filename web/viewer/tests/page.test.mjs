@@ -29,8 +29,7 @@ afterEach(async () => {
   assert.deepEqual(complaints, [], 'the page or its content policy complained');
 });
 
-/** Opens the page and waits until it has said `start`, which is returned. */
-async function open({ script, ...options } = {}) {
+async function load({ script, ...options } = {}) {
   context = await browser.newContext({ viewport: { width: 1000, height: 640 }, ...options });
   context.setDefaultTimeout(HELD_MS);
   page = await context.newPage();
@@ -42,6 +41,11 @@ async function open({ script, ...options } = {}) {
       complaints.push(message.text());
   });
   await page.goto(server.page);
+}
+
+/** Loads the page and waits until it has said `start`, which is returned. */
+async function open(options) {
+  await load(options);
   return server.take('start');
 }
 
@@ -197,7 +201,8 @@ test('fingers arrive with the points that are down', async () => {
   await touch('touchStart', [0, 100, 100], [1, 200, 200]);
   assert.equal((await server.take('touch', ({ kind }) => kind === 'start')).points.length, 2);
   await touch('touchMove', [0, 120, 100], [1, 200, 220]);
-  near((await server.take('touch', ({ kind }) => kind === 'move')).points[1], 200, 220);
+  // Chromium may tell of the fingers one after the other.
+  await server.take('touch', ({ kind, points }) => kind === 'move' && points[0].x > 115 && points[1].y > 215);
   await touch('touchEnd');
   assert.deepEqual((await server.take('touch', ({ kind }) => kind === 'end')).points, []);
   assert.equal(server.messages.filter(({ type }) => type === 'mouse').length, 0, 'a finger is not a mouse as well');
@@ -611,8 +616,7 @@ test('the end of a session is told in a sentence, and nothing connects again', a
 
 test('a refused link says so', async () => {
   server.refusal = 401;
-  open().catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await load();
   await page.getByText('This link has expired').waitFor();
   await page.goto(server.page.replace(/#.*/, ''));
   await page.evaluate(() => sessionStorage.clear());
