@@ -1,5 +1,6 @@
 //! Both builds of the real Chromium, run as an ordinary user.
 
+mod captcha;
 mod downloads;
 mod host;
 mod profile;
