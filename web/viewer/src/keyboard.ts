@@ -102,7 +102,7 @@ export class Keyboard {
     }
     const { key, code, location } = event;
     this.#held.set(code || key, { key, code, location });
-    this.#key('down', event, types ? types.modifiers : modifiersOf(event), event.repeat, types?.text);
+    this.#key('down', event, types ? types.modifiers : modifiersOf(event, key), event.repeat, types?.text);
     // Macs do not tell when a key comes up while Command is down.
     if (APPLE && event.metaKey && key !== 'Meta') this.#lift(event);
   }
@@ -119,7 +119,7 @@ export class Keyboard {
   #lift(event: KeyboardEvent): void {
     const name = event.code || event.key;
     if (!this.#held.delete(name)) return;
-    this.#key('up', event, modifiersOf(event));
+    this.#key('up', event, modifiersOf(event, event.key));
   }
 
   /** Control, Alt and Shift pressed together and let go without another key. */

@@ -56,11 +56,12 @@ function open(host: Host): View {
   const downloads = new Downloads(context);
   const select = new SelectList(context);
   const questions = new Questions(context, find(HTMLElement, '#questions'));
-  const tabs = new Tabs(context, (tab) => shown(tab));
+  const tabs = new Tabs(context, { shown: (tab) => shown(tab), opened: () => address.focus() });
 
   function shown(tab: Tab | null): void {
     address.show(tab);
     permissions.show(tab);
+    status.crashed(tab?.crashed ?? false);
     const title = tab ? nameOf(tab) : '';
     parts.canvas.ariaLabel = title ? `Live picture of ${title}` : 'Live picture of the page';
     host.notify({ type: 'titled', title });

@@ -255,6 +255,31 @@ test('keys carry what the layout types', async () => {
   assert.deepEqual([third.text, third.modifiers], ['@', 0]);
 });
 
+test('on a Mac, Command is Control but for the caret, and Option types', async () => {
+  await open({ script: () => Object.defineProperty(Navigator.prototype, 'platform', { get: () => 'MacIntel' }) });
+  await click(10, 10);
+  const press = async (keys) => {
+    await page.keyboard.press(keys);
+    const key = keys.split('+').at(-1);
+    return server.take('key', (message) => message.kind === 'down' && message.key === key);
+  };
+  const all = await press('Meta+a');
+  assert.deepEqual([all.modifiers, all.text], [CONTROL, undefined]);
+  assert.equal((await press('Meta+ArrowLeft')).modifiers, 4);
+  assert.equal((await press('Alt+ArrowLeft')).modifiers, 1);
+  await page.keyboard.press('Meta+[');
+  await server.take('back');
+  await page.evaluate(() => {
+    const option = { key: 'ß', code: 'KeyS', altKey: true, bubbles: true, cancelable: true };
+    document.activeElement.dispatchEvent(new KeyboardEvent('keydown', option));
+  });
+  const sharp = await server.take('key', ({ code, kind }) => code === 'KeyS' && kind === 'down');
+  assert.deepEqual([sharp.text, sharp.modifiers], ['ß', 0]);
+  await page.keyboard.down('Meta');
+  await page.keyboard.down('b');
+  await server.take('key', ({ key, kind }) => key === 'b' && kind === 'up');
+});
+
 test('a dead key and what it makes arrive as the text field has it', async () => {
   await open();
   await click(10, 10);
@@ -398,10 +423,30 @@ test('tabs are shown, switched and closed, by mouse and by keyboard', async () =
   assert.equal((await server.take('closeTab')).tab, 'T1');
   await page.getByRole('button', { name: 'New tab' }).click();
   await server.take('newTab');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'address', 'ready for where to go');
   server.send({ type: 'tabs', active: 'T2', tabs: [tab({ id: 'T2', title: 'Alone' })] });
   await page.getByRole('tab', { name: 'Alone', selected: true }).waitFor();
   assert.equal(await tabs.count(), 1);
   assert.equal(await page.title(), 'Alone – Vitrine');
+});
+
+test('a page that stopped working can be reloaded', async () => {
+  await open();
+  server.send({ type: 'tabs', active: 'T1', tabs: [tab({ crashed: true })] });
+  await page.getByText('This page stopped working.').waitFor();
+  await page.locator('#notice').getByRole('button', { name: 'Reload' }).click();
+  await server.take('reload');
+  server.send({ type: 'tabs', active: 'T1', tabs: [tab()] });
+  await page.locator('#notice').waitFor({ state: 'hidden' });
+});
+
+test('what is said twice is shown once', async () => {
+  await open();
+  for (const about of ['mouse', 'mouse', 'wheel'])
+    server.send({ type: 'error', about, message: 'the page does not answer' });
+  server.send({ type: 'error', about: 'navigate', message: 'that address cannot be opened' });
+  await page.getByText('that address cannot be opened').waitFor();
+  assert.equal(await page.getByText('the page does not answer').count(), 1);
 });
 
 test('the address field, back, forward, reload and stop', async () => {

@@ -1,6 +1,6 @@
 //! Keys that a browser takes for itself, taken for the session's: they never reach a page in a browser of one's own either.
 
-import { ALT, CONTROL, modifiersOf, SHIFT } from '../modifiers.ts';
+import { ALT, APPLE, CONTROL, modifiersOf, SHIFT } from '../modifiers.ts';
 
 export interface ShortcutActions {
   address(): void;
@@ -17,7 +17,7 @@ export interface ShortcutActions {
 export function shortcut(event: KeyboardEvent, actions: ShortcutActions): (() => void) | null {
   const { key } = event;
   const lower = key.length === 1 ? key.toLowerCase() : key;
-  const modifiers = modifiersOf(event);
+  const modifiers = modifiersOf(event, key);
   // With Shift, some layouts have plus and equals on the same key.
   if ((modifiers & ~SHIFT) === CONTROL && (key === '+' || key === '=')) return () => actions.zoom(1);
   switch (`${modifiers} ${lower}`) {
@@ -32,9 +32,9 @@ export function shortcut(event: KeyboardEvent, actions: ShortcutActions): (() =>
     case `${CONTROL} F5`:
     case `${SHIFT} F5`:
       return () => actions.reload(true);
-    case `${ALT} ArrowLeft`:
+    case APPLE ? `${CONTROL} [` : `${ALT} ArrowLeft`:
       return () => actions.back();
-    case `${ALT} ArrowRight`:
+    case APPLE ? `${CONTROL} ]` : `${ALT} ArrowRight`:
       return () => actions.forward();
     case `${CONTROL} t`:
       return () => actions.newTab();

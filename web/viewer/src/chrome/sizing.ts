@@ -73,6 +73,7 @@ export class Sizing {
     const { surface } = this.#context.view;
     const { clientWidth, clientHeight } = this.#stage;
     if (surface.width === 0 || clientWidth === 0) return;
+    this.#stage.classList.remove('empty');
     const scale = this.#fit ? Math.min(clientWidth / surface.width, clientHeight / surface.height) : 1;
     surface.element.style.width = `${Math.round(surface.width * scale)}px`;
     surface.element.style.height = `${Math.round(surface.height * scale)}px`;

@@ -15,6 +15,7 @@ export class Status {
   readonly #viewers = find(HTMLElement, '#viewers');
   readonly #notice = find(HTMLElement, '#notice');
   readonly #sayings = find(HTMLElement, '#sayings');
+  #crashed = false;
   readonly #figures = ['#size', '#rate', '#bits', '#trip'].map((selector) => find(HTMLElement, selector));
 
   constructor(view: View) {
@@ -28,23 +29,19 @@ export class Status {
       case 'connecting':
         this.#link.textContent = link.again ? 'Reconnecting…' : 'Connecting…';
         this.mode(null);
-        this.#show(make('div', {}, make('span', { class: 'spinner' }), this.#link.textContent));
+        this.#show(make('span', { class: 'spinner' }), this.#link.textContent);
         break;
       case 'open':
         this.#link.textContent = '';
+        this.#crashed = false;
         this.#show();
         break;
       case 'ended': {
         this.#link.textContent = 'Ended';
         this.mode(null);
         this.#viewers.textContent = '';
-        const news = make('div', {}, link.ending.sentence);
-        if (link.ending.again) {
-          const again = make('button', { type: 'button', class: 'primary' }, 'Connect again');
-          again.addEventListener('click', () => this.#view.connection.connect());
-          news.append(again);
-        }
-        this.#show(news);
+        this.#show(link.ending.sentence);
+        if (link.ending.again) this.#offer('Connect again', () => this.#view.connection.connect());
         break;
       }
       default:
@@ -64,12 +61,24 @@ export class Status {
     }
   }
 
+  /** Whether the page on the picture is there no more. */
+  crashed(crashed: boolean): void {
+    if (crashed === this.#crashed || document.documentElement.dataset['link'] !== 'open') return;
+    this.#crashed = crashed;
+    this.#show(...(crashed ? ['This page stopped working.'] : []));
+    if (crashed && this.#view.control) this.#offer('Reload', () => this.#view.act({ type: 'reload', hard: false }));
+  }
+
   viewers(count: number): void {
     this.#viewers.textContent = count === 1 ? '1 viewer' : `${count} viewers`;
   }
 
   say(sentence: string, action?: { readonly label: string; run(): void }): void {
-    const saying = make('div', { class: 'saying' }, make('span', {}, sentence));
+    const text = make('span', {}, sentence);
+    const saying = make('div', { class: 'saying' }, text);
+    for (const earlier of this.#sayings.querySelectorAll('span')) {
+      if (earlier.textContent === sentence) earlier.parentElement?.remove();
+    }
     let over = setTimeout(() => saying.remove(), SAYING_MS);
     if (action) {
       const button = make('button', { type: 'button' }, action.label);
@@ -88,9 +97,15 @@ export class Status {
     while (this.#sayings.children.length > SAYINGS_MAX) this.#sayings.firstElementChild?.remove();
   }
 
-  #show(...parts: HTMLElement[]): void {
-    this.#notice.replaceChildren(...parts);
+  #show(...parts: (Node | string)[]): void {
+    this.#notice.replaceChildren(make('div', {}, ...parts));
     this.#notice.hidden = parts.length === 0;
+  }
+
+  #offer(label: string, run: () => void): void {
+    const button = make('button', { type: 'button', class: 'primary' }, label);
+    button.addEventListener('click', run);
+    this.#notice.firstElementChild?.append(button);
   }
 
   #draw(): void {

@@ -10,20 +10,27 @@ interface Shown {
   readonly close: HTMLButtonElement;
 }
 
+export interface TabEvents {
+  /** Another tab is on the picture, or the same one is no longer what it was. */
+  shown(tab: Tab | null): void;
+  /** A new, empty tab was asked for. */
+  opened(): void;
+}
+
 export class Tabs {
   /** The tab on the picture. */
   current: Tab | null = null;
   readonly #context: Context;
   readonly #list = find(HTMLElement, '#tabs');
-  readonly #changed: (tab: Tab | null) => void;
+  readonly #events: TabEvents;
   #tabs: readonly Tab[] = [];
   #shown = new Map<string, Shown>();
   #active: string | undefined;
   #watching: string | undefined;
 
-  constructor(context: Context, changed: (tab: Tab | null) => void) {
+  constructor(context: Context, events: TabEvents) {
     this.#context = context;
-    this.#changed = changed;
+    this.#events = events;
     const open = find(HTMLButtonElement, '#new-tab');
     open.append(icon('plus'));
     open.addEventListener('click', () => this.open());
@@ -56,7 +63,7 @@ export class Tabs {
 
   open(): void {
     this.#context.act({ type: 'newTab' });
-    this.#context.toPage();
+    this.#events.opened();
   }
 
   close(id = this.current?.id): void {
@@ -118,7 +125,7 @@ export class Tabs {
       button.ariaSelected = String(selected);
       button.tabIndex = selected ? 0 : -1;
     }
-    this.#changed(this.current);
+    this.#events.shown(this.current);
   }
 
   #key(event: KeyboardEvent): void {
