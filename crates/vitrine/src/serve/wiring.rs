@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vitrine_model::{EndReason, Entropy, MachineId};
-use vitrine_node::{CarriedConfig, Node, NodeConfig, PoolConfig};
+use vitrine_node::{CarriedConfig, Node, NodeConfig, PoolConfig, Solver};
 use vitrine_server::config::ReserveMb;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
 use vitrine_server::webhooks::WebhookConfig;
@@ -197,7 +197,21 @@ fn node_config(
         egress_hosts: config.egress.hosts.parse().unwrap_or_default(),
         ca_bundle: config.ca_bundle(),
         browser_base_mb: config.browser.base_mb,
-        carried: CarriedConfig::default(),
+        carried: carried(config),
+    }
+}
+
+fn carried(config: &Config) -> CarriedConfig {
+    let solver = config.captcha.solver_url.clone();
+    CarriedConfig {
+        file_bytes_max: config.artifacts.file_bytes_max,
+        session_bytes_max: config.artifacts.session_bytes_max,
+        recording_rate_max: config.recording.frames_per_second_max,
+        recording_bytes_max: config.recording.bytes_max,
+        profile_bytes_max: config.profiles.bytes_max,
+        stealth_language: config.stealth.language.clone(),
+        stealth_timezone: config.stealth.timezone.clone(),
+        solver: solver.map(|url| Solver { url, secret: config.captcha.solver_secret.clone() }),
     }
 }
 
