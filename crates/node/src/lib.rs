@@ -25,7 +25,7 @@ mod spool;
 mod trust;
 mod upstream;
 
-pub use config::{CarriedConfig, Image, NodeConfig, PoolConfig, Solver, Solver};
+pub use config::{CarriedConfig, Image, NodeConfig, PoolConfig, Solver};
 pub use data_plane::{DataPlane, Dialed};
 pub use error::{NodeError, StartError};
 pub use link::{Body, Transport, TransportError, whole};
