@@ -20,6 +20,8 @@ export interface ScreenEvents {
 
 /** As many errors in one connection are taken for a broken decoder, not for a broken picture. */
 const ERRORS_MAX = 3;
+/** Some decoders of hardware keep pictures until more have come, which the server does not send before these are shown. */
+const STALLED_MS = 1_000;
 const SECOND_MS = 1_000;
 /** For asking whether H.264 works at all: constrained baseline, level 3.1, which is 1280x720. */
 const COMMON_CODEC = 'avc1.42e01f';
@@ -47,6 +49,7 @@ export class Screen {
   #errors = 0;
   /** Sent to the decoder and not come out yet, oldest first; the server lets no more than a few be under way. */
   #underWay: Picture[] = [];
+  #stalled: ReturnType<typeof setTimeout> | undefined;
   /** Of JPEG only the newest is worth decoding. */
   #nextJpeg: Picture | null = null;
   #decodingJpeg = false;
@@ -54,7 +57,7 @@ export class Screen {
   #received: { at: number; bytes: number }[] = [];
 
   constructor(canvas: HTMLCanvasElement, events: ScreenEvents) {
-    const context = canvas.getContext('2d', { alpha: false, desynchronized: true });
+    const context = canvas.getContext('2d', { alpha: false });
     if (!context) throw new Error('could not paint: no canvas here');
     this.canvas = canvas;
     this.#context = context;
@@ -101,6 +104,7 @@ export class Screen {
     }
     this.#needsKey = false;
     this.#underWay.push(picture);
+    if (this.#underWay.length === 1) this.#expect();
     const { key, atMicroseconds: timestamp, data } = picture;
     try {
       this.#decoder.decode(new EncodedVideoChunk({ type: key ? 'key' : 'delta', timestamp, data }));
@@ -121,7 +125,8 @@ export class Screen {
     this.#decoder = decoder;
     this.#codec = codec;
     try {
-      decoder.configure({ codec, optimizeForLatency: true });
+      const hardwareAcceleration = this.#errors > 0 ? 'prefer-software' : 'no-preference';
+      decoder.configure({ codec, optimizeForLatency: true, hardwareAcceleration });
     } catch {
       this.#failed();
     }
@@ -133,6 +138,13 @@ export class Screen {
     frame.close();
     const last = this.#underWay.findIndex((picture) => picture.atMicroseconds === timestamp);
     for (const picture of this.#underWay.splice(0, last + 1)) this.#events.acknowledge(picture.sequence);
+    this.#expect();
+  }
+
+  /** Watches that what is under way comes out. */
+  #expect(): void {
+    clearTimeout(this.#stalled);
+    if (this.#underWay.length > 0) this.#stalled = setTimeout(() => this.#failed(), STALLED_MS);
   }
 
   #failed(): void {
@@ -147,6 +159,7 @@ export class Screen {
     if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
     this.#decoder = null;
     this.#needsKey = true;
+    clearTimeout(this.#stalled);
   }
 
   async #decodeJpegs(): Promise<void> {

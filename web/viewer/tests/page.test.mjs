@@ -133,6 +133,16 @@ test('a broken stream is asked for anew, and given up for JPEG', async () => {
   await shown(BLUE);
 });
 
+test('a decoder that keeps its pictures is given up too', async () => {
+  await open({ script: () => (VideoDecoder.prototype.decode = () => {}) });
+  const [key] = await colours();
+  for (const sequence of [1, 2, 3]) {
+    server.send(picture({ coding: 'h264', sequence, data: key }));
+    await server.take('ack', (ack) => ack.sequence === sequence);
+  }
+  assert.equal((await server.take('coding')).coding, 'jpeg');
+});
+
 test('a browser without WebCodecs takes JPEG', async () => {
   const start = await open({ script: () => delete globalThis.VideoDecoder });
   assert.deepEqual(start.codings, ['jpeg']);

@@ -9,7 +9,8 @@ import { WebSocketServer } from 'ws';
 import { isViewerMessage } from '../src/protocol.ts';
 
 const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src data: blob: 'self'; connect-src 'self' ws: wss:; media-src blob:";
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css' };
 const HELD_MS = 15_000;
 const dist = new URL('../dist/', import.meta.url);
