@@ -17,8 +17,12 @@ const AWAY_MS = 7_000;
 const PATIENCE_MS = 60_000;
 
 let server;
+const receivers = new Set();
 before(async () => (server = await startServer({ VITRINE_WEBHOOKS_ALLOW_PRIVATE: 'true' })));
-after(() => server?.stop());
+after(async () => {
+  for (const open of receivers) await open.stop();
+  await server?.stop();
+});
 
 /** A receiver that takes what the library takes; `secrets` are tried in turn. */
 class Receiver {
@@ -44,9 +48,11 @@ class Receiver {
     this.http.listen(this.port, '127.0.0.1');
     await once(this.http, 'listening');
     this.port = this.http.address().port;
+    receivers.add(this);
   }
 
   async stop() {
+    receivers.delete(this);
     this.http.close();
     this.http.closeAllConnections();
     await once(this.http, 'close');

@@ -299,7 +299,8 @@ pub enum Webhooks {
     /// Send events to an address; the secret that signs them is shown once
     Create {
         /// Where to, for example https://hooks.example.org/vitrine
-        url: String,
+        #[arg(value_name = "URL")]
+        target: String,
         /// What of, for example session.ended or session.*; repeat for several [default: everything]
         #[arg(long = "event", value_name = "EVENT")]
         events: Vec<String>,
@@ -320,8 +321,8 @@ pub enum Webhooks {
         /// Its id, as listed
         id: String,
         /// Another address
-        #[arg(long)]
-        url: Option<String>,
+        #[arg(long, value_name = "URL")]
+        target: Option<String>,
         /// Other events in place of the old ones; repeat for several
         #[arg(long = "event", value_name = "EVENT")]
         events: Vec<String>,

@@ -24,14 +24,14 @@ const FIELDS: [&str; 12] = [
 
 pub async fn run(client: &Client, command: Webhooks, as_json: bool) -> anyhow::Result<()> {
     match command {
-        Webhooks::Create { url, events, description } => {
-            let body = wish(Some(url), events, description);
+        Webhooks::Create { target, events, description } => {
+            let body = wish(Some(target), events, description);
             show(&client.post(PATH, &Value::Object(body)).await?, as_json);
         }
         Webhooks::List => list(&client.get(PATH, &[]).await?, as_json),
         Webhooks::Show { id } => show(&client.get(PATH, &[("id", &id)]).await?, as_json),
-        Webhooks::Update { id, url, events, description, enable, disable, rotate_secret } => {
-            let mut body = wish(url, events, description);
+        Webhooks::Update { id, target, events, description, enable, disable, rotate_secret } => {
+            let mut body = wish(target, events, description);
             body.insert("id".to_owned(), json!(id));
             if enable || disable {
                 body.insert("enabled".to_owned(), json!(enable));
@@ -71,9 +71,9 @@ pub async fn run(client: &Client, command: Webhooks, as_json: bool) -> anyhow::R
 }
 
 /// Only what was given.
-fn wish(url: Option<String>, events: Vec<String>, description: Option<String>) -> Map<String, Value> {
+fn wish(target: Option<String>, events: Vec<String>, description: Option<String>) -> Map<String, Value> {
     let events = (!events.is_empty()).then(|| json!(events));
-    let given = [("url", url.map(Value::from)), ("events", events), ("description", description.map(Value::from))];
+    let given = [("url", target.map(Value::from)), ("events", events), ("description", description.map(Value::from))];
     given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
