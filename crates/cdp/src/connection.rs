@@ -2,6 +2,7 @@
 
 use crate::error::{CdpError, Closed};
 use crate::events::{Delivery, Events, Subscription};
+use crate::feed::{Feed, FeedEnd};
 use crate::protocol::target::{AttachToTarget, DetachedFromTarget, SessionId, TargetId};
 use crate::wire::{Command, Event, Incoming, Refusal, Request, slice};
 use bytes::Bytes;
@@ -52,6 +53,7 @@ struct Shared {
 struct Table {
     waiters: HashMap<u64, Waiter>,
     subscriptions: Vec<Subscription>,
+    feeds: Vec<FeedEnd>,
     closed: Option<Closed>,
 }
 
@@ -118,6 +120,17 @@ impl Connection {
     /// Events of the browser itself. Subscribe before the command that causes them.
     pub fn events<E: Event>(&self) -> Events<E> {
         self.subscribe(None)
+    }
+
+    /// Every event of every session, as long as no more than `bytes_max` wait. For a connection of one's own.
+    pub fn feed(&self, bytes_max: usize) -> Feed {
+        let (end, feed) = FeedEnd::new(bytes_max);
+        let mut table = self.shared.table();
+        match &table.closed {
+            Some(closed) => end.close(closed.clone()),
+            None => table.feeds.push(end),
+        }
+        feed
     }
 
     /// Whether calls can still be answered.
@@ -265,6 +278,7 @@ impl Shared {
         for subscription in table.subscriptions.drain(..) {
             subscription.deliver(Delivery::Closed(closed.clone()));
         }
+        table.feeds.drain(..).for_each(|feed| feed.close(closed.clone()));
     }
 }
 
@@ -276,6 +290,10 @@ impl Table {
             }
             subscription.deliver(Delivery::Event(params()));
             !subscription.is_abandoned()
+        });
+        self.feeds.retain_mut(|feed| {
+            feed.hear(session, method, params());
+            !feed.is_abandoned()
         });
     }
 

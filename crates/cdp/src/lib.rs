@@ -7,10 +7,12 @@
 mod connection;
 mod error;
 mod events;
+mod feed;
 pub mod protocol;
 mod wire;
 
 pub use connection::{CALL_LIMIT, Connection, Session};
 pub use error::{CdpError, Closed};
 pub use events::{EVENTS_KEPT_MAX, Events, Missed};
+pub use feed::{Feed, Heard};
 pub use wire::{Command, Event, Nothing};

@@ -302,3 +302,32 @@ async fn a_refused_handshake_says_so() {
     let refused = Connection::new(ours, PATH).await.err();
     assert!(matches!(refused, Some(CdpError::Handshake(_))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_feed_tells_everything_in_order_and_counts_what_did_not_fit() {
+    let (connection, fake) = browser(|mut fake| async move {
+        let request = fake.request().await;
+        for number in 0..3 {
+            let params = json!({ "targetId": format!("T{number}") });
+            let session = (number == 1).then_some("S");
+            fake.send(json!({ "method": "Target.targetDestroyed", "params": params, "sessionId": session })).await;
+        }
+        let params = json!({ "targetId": "x".repeat(5000) });
+        fake.send(json!({ "method": "Target.targetDestroyed", "params": params })).await;
+        fake.version(&request).await;
+    })
+    .await;
+    let mut feed = connection.feed(4000);
+    connection.call(GetVersion {}).await.expect("answered");
+    for (target, session) in [("T0", None), ("T1", Some("S")), ("T2", None)] {
+        let heard = feed.next().await.expect("an event");
+        assert_eq!(heard.session, session.map(|session| SessionId(session.into())));
+        assert_eq!(heard.method, "Target.targetDestroyed");
+        let event: TargetDestroyed = heard.read().expect("decoded");
+        assert_eq!(event.target_id, TargetId(target.into()));
+    }
+    assert!(matches!(feed.next().await, Err(Missed::Lost(1))));
+    fake.await.expect("script");
+    assert!(matches!(feed.next().await, Err(Missed::Closed(_))));
+    assert!(matches!(connection.feed(4000).next().await, Err(Missed::Closed(_))));
+}

@@ -145,11 +145,13 @@ fn chapter_samples(notes: &[(u64, Note)], duration_ms: u64) -> (Samples, Vec<u8>
     let mut titles: Vec<(u64, &str)> = Vec::new();
     for (at_ms, note) in notes {
         let Note::Chapter { title } = note else { continue };
-        let at_ms = if titles.is_empty() { 0 } else { *at_ms };
-        if at_ms < duration_ms {
-            titles.retain(|(start_ms, _)| *start_ms < at_ms);
-            titles.push((at_ms, title));
+        if *at_ms < duration_ms {
+            titles.retain(|(start_ms, _)| start_ms < at_ms);
+            titles.push((*at_ms, title));
         }
+    }
+    if let Some((start_ms, _)) = titles.first_mut() {
+        *start_ms = 0;
     }
     let mut samples = Samples::default();
     let mut texts = Vec::new();

@@ -8,12 +8,14 @@
 mod avc;
 mod boxes;
 mod finalise;
+mod follow;
 mod fragment;
 mod movie;
 mod recorder;
 mod scan;
 
 pub use finalise::{Finished, finalise};
+pub use follow::Recording;
 pub use recorder::{
     BYTES_MAX, CHAPTERS_MAX, FRAGMENT_BYTES_MAX, FRAGMENT_LIMIT, Recorder, RecordingError, TITLE_BYTES_MAX,
 };

@@ -152,7 +152,8 @@ impl Recorder {
     pub fn flush(&mut self, at: Duration) -> Result<(), RecordingError> {
         let until_ms = milliseconds(at);
         if self.pending.samples.is_empty() {
-            return Ok(self.extend_last(until_ms)?);
+            self.extend_last(until_ms)?;
+            return self.write_notes();
         }
         let mut pending = std::mem::take(&mut self.pending);
         self.extend_last(pending.start_ms)?;
@@ -169,12 +170,8 @@ impl Recorder {
         }
         self.sequence += 1;
         let place = fragment::append(&mut out, self.sequence, pending.start_ms, &pending.samples, &pending.data);
-        // Its head last: until then a player finds the end of the file there, and not half a fragment.
-        self.file.write_all_at(&out[HEAD_BYTES..], self.written + HEAD_BYTES as u64)?;
-        self.file.write_all_at(&out[..HEAD_BYTES], self.written)?;
         self.last = Some(Last { start_ms: pending.newest_ms, place: self.written + place as u64 });
-        self.written += out.len() as u64;
-        Ok(())
+        Ok(self.append(&out)?)
     }
 
     /// Ends the recording at `at` and makes it a file that plays at once.
@@ -213,6 +210,26 @@ impl Recorder {
             let look = Look { width, height, sets, sets_in_pictures: true, started: self.started };
             self.pending.header = Some((look, Note::Started { at: self.started }));
         }
+    }
+
+    /// Notes without pictures; before the first picture they wait for it.
+    fn write_notes(&mut self) -> Result<(), RecordingError> {
+        if self.last.is_none() || self.pending.notes.is_empty() {
+            return Ok(());
+        }
+        let mut out = Vec::new();
+        for (at_ms, note) in self.pending.notes.drain(..) {
+            fragment::note(&mut out, at_ms, &note);
+        }
+        Ok(self.append(&out)?)
+    }
+
+    /// Its head last: until then a player finds the end of the file there, and not half a fragment.
+    fn append(&mut self, out: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(&out[HEAD_BYTES..], self.written + HEAD_BYTES as u64)?;
+        self.file.write_all_at(&out[..HEAD_BYTES], self.written)?;
+        self.written += out.len() as u64;
+        Ok(())
     }
 
     fn extend_last(&mut self, until_ms: u64) -> io::Result<()> {

@@ -21,7 +21,7 @@ pub struct Scan {
     pub notes: Vec<(u64, Note)>,
     pub samples: Vec<Sample>,
     pub fragments: Vec<Fragment>,
-    /// Where the last whole fragment ends; what follows was cut off by the writer's death.
+    /// Where the last whole fragment or note ends; what follows was cut off by the writer's death.
     pub end: u64,
 }
 
@@ -51,7 +51,6 @@ impl Scan {
         let length = file.metadata()?.len();
         let mut scan = Scan::default();
         let mut at = 0;
-        let mut notes = Vec::new();
         let mut announced: Option<Fragment> = None;
         while at + HEAD_BYTES as u64 <= length {
             let mut head = [0; HEAD_BYTES];
@@ -63,13 +62,15 @@ impl Scan {
             let body = (at + HEAD_BYTES as u64, size - HEAD_BYTES as u64);
             match &head[4..] {
                 b"moov" => scan.header(&read(file, body)?)?,
-                b"emsg" => notes.extend(note(&read(file, body)?)),
+                b"emsg" => {
+                    scan.notes.extend(note(&read(file, body)?));
+                    scan.end = at + size;
+                }
                 b"moof" => announced = Some(scan.fragment(&read(file, body)?, body.0)?),
                 b"mdat" => {
                     let Some(mut fragment) = announced.take() else { break };
                     fragment.data = body.0;
                     scan.fragments.push(fragment);
-                    scan.notes.append(&mut notes);
                     scan.end = at + size;
                 }
                 b"ftyp" => {}
@@ -80,6 +81,10 @@ impl Scan {
                 break;
             }
             at += size;
+        }
+        // Without a picture there is nothing to go on with.
+        if scan.fragments.is_empty() && scan.finished.is_none() {
+            return Ok(Scan::default());
         }
         // A fragment that was announced and did not come: its samples are not there.
         scan.samples.truncate(scan.fragments.last().map_or(0, |last| last.first + last.count));

@@ -2,9 +2,11 @@
 
 mod captcha;
 mod downloads;
+mod har;
 mod host;
 mod profile;
 mod recording;
+mod recording_live;
 mod screen;
 mod stealth;
 mod tabs;

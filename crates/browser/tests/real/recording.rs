@@ -84,17 +84,17 @@ fn run(program: &str, arguments: &[&str], path: &Path) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-fn probe(path: &Path) -> Value {
+pub fn probe(path: &Path) -> Value {
     let arguments = ["-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_chapters", "-count_frames"];
     serde_json::from_str(&run("ffprobe", &arguments, path)).expect("JSON")
 }
 
-fn duration_s(probed: &Value) -> f64 {
+pub fn duration_s(probed: &Value) -> f64 {
     probed["format"]["duration"].as_str().expect("a duration").parse().expect("a number")
 }
 
 /// Decodes every picture; ffmpeg says nothing when all is well.
-fn decode(path: &Path) {
+pub fn decode(path: &Path) {
     let path = path.to_str().expect("UTF-8");
     let output = Command::new("ffmpeg").args(["-v", "error", "-i", path, "-f", "null", "-"]).output().expect("ffmpeg");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");

@@ -6,4 +6,3 @@ pub mod config;
 pub mod image;
 pub mod keys;
 pub mod profiles;
-pub mod webhooks;
