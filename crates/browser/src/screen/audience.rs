@@ -152,6 +152,8 @@ impl Audience {
         self.coded_ever = self.coded_ever.wrapping_add(1);
         if coded.key {
             self.keyed_at = Some(now);
+            // Whoever asked for one meanwhile gets this one.
+            self.key_due = None;
         }
         let picture = Picture {
             coding: Coding::H264,

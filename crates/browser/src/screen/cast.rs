@@ -24,6 +24,8 @@ const FIRST_FRAME_LIMIT: Duration = Duration::from_millis(120);
 /// A page that is busy or shows a dialog may take its time for a screenshot.
 const SCREENSHOT_LIMIT: Duration = Duration::from_secs(5);
 const SCREENSHOT_PAUSE: Duration = Duration::from_secs(1);
+/// Before a tab that refused is asked again.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves the screen until it or its session ends.
 pub async fn run(shared: Arc<Shared>, page: Session, settings: Settings) {
@@ -39,9 +41,17 @@ pub async fn run(shared: Arc<Shared>, page: Session, settings: Settings) {
             shared.turn.notified().await;
             continue;
         }
-        if let Err(error) = cast(&shared, &page, settings).await {
-            tracing::debug!(%error, "a screen has ended");
-            return shared.end();
+        match cast(&shared, &page, settings).await {
+            Ok(()) => {}
+            // A crashed tab refuses; it may be loaded again.
+            Err(CastError::Call(error @ (CdpError::Refused { .. } | CdpError::TimedOut { .. }))) => {
+                tracing::debug!(%error, "a tab does not show itself");
+                sleep(REFUSED_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a screen has ended");
+                return shared.end();
+            }
         }
     }
 }
@@ -198,10 +208,10 @@ impl Pace {
         Pace { interval: Duration::from_secs(1) / rate_max.max(1), due: tokio::time::Instant::now() }
     }
 
-    /// Counts from when this frame was due, so that small delays do not add up, but not from long before it came: after a
-    /// still stretch frames would come in a burst.
+    /// Counts from when this frame was due, so that delays do not add up, but not from long before it came: after a still
+    /// stretch frames would come in a burst.
     fn arrived(&mut self) {
         let now = tokio::time::Instant::now();
-        self.due = (self.due + self.interval).max(now);
+        self.due = (self.due + self.interval).max(now - self.interval / 2);
     }
 }

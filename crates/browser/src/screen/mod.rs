@@ -8,6 +8,7 @@ mod audience;
 mod cast;
 mod encoder;
 mod picture;
+mod quiet;
 mod seat;
 mod shared;
 
@@ -74,7 +75,7 @@ pub struct Subscription {
 }
 
 impl Screen {
-    /// Must be called within a runtime. The task that it starts sleeps while nobody watches and ends with the screen or the
+    /// One for each session: Chromium has one screencast in each. Must be called within a runtime. The task that it starts sleeps while nobody watches and ends with the screen or the
     /// session.
     pub fn new(page: Session, settings: Settings) -> Screen {
         let shared = Arc::new(Shared::default());

@@ -44,9 +44,7 @@ impl Seat {
         }
         let pictures_max = if self.wants.every { RECORDER_PICTURES_MAX } else { VIEWER_PICTURES_MAX };
         if self.queue.len() >= pictures_max {
-            if picture.droppable {
-                return;
-            }
+            // Not this one, though it may be droppable: it is the newest, and nothing may come after it.
             self.queue.retain(|waiting| !waiting.droppable);
         }
         if self.queue.len() >= pictures_max {

@@ -9,11 +9,23 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use vitrine_browser::screen::{Coding, Picture, Screen, Settings, Subscription, Wants};
 use vitrine_browser::{Browser, Build};
-use vitrine_cdp::Session;
-use vitrine_cdp::protocol::page::Navigate;
+use vitrine_cdp::protocol::emulation::SetDeviceMetricsOverride;
+use vitrine_cdp::protocol::page::{BringToFront, Close, Enable, Navigate, Reload, ScreencastFrame};
+use vitrine_cdp::protocol::target::CreateTarget;
+use vitrine_cdp::{Nothing, Session};
+
+/// A command that only the tests need.
+#[derive(serde::Serialize)]
+struct CrashPage {}
+
+impl vitrine_cdp::Command for CrashPage {
+    const METHOD: &'static str = "Page.crash";
+    type Response = Nothing;
+}
 
 const VIEWER: Wants = Wants { coding: Coding::H264, every: false };
 const JPEG_VIEWER: Wants = Wants { coding: Coding::Jpeg, every: false };
+const RECORDER: Wants = Wants { coding: Coding::H264, every: true };
 const SOON: Duration = Duration::from_secs(5);
 /// Longer than a picture takes, shorter than anybody's patience.
 const STILLNESS: Duration = Duration::from_millis(800);
@@ -84,6 +96,7 @@ fn middle(pictures: &[Picture]) -> (u8, u8, u8) {
 
 /// Full range, BT.601.
 const RED: (u8, u8, u8) = (76, 85, 255);
+const BLUE: (u8, u8, u8) = (29, 255, 107);
 
 fn assert_colour(pictures: &[Picture], expected: (u8, u8, u8)) {
     let seen = middle(pictures);
@@ -126,7 +139,6 @@ async fn a_still_page_shows_its_picture_at_once_and_sends_nothing_more() {
             assert_eq!([first.width, first.height].map(u64::from), size.map(even), "{build:?}");
             let mut pictures = vec![first];
             pictures.extend(until_still(&mut subscription).await);
-            println!("{build:?} {:?}: {} pictures", wants.coding, pictures.len());
             if wants.coding == Coding::H264 {
                 assert_colour(&pictures, RED);
             }
@@ -161,5 +173,184 @@ async fn a_scrolling_page_moves_at_the_rate_that_was_asked_for() {
         // How many of the thirty a busy machine makes is a matter of bench/screen.
         assert!((1.0..36.0).contains(&rate), "{rate}");
         shown.browser.close(GRACE).await;
+    }
+}
+
+#[tokio::test]
+async fn a_newcomer_gets_a_key_picture_at_once_while_others_go_on() {
+    let shown = show(Build::HeadlessShell, "").await;
+    evaluate(&shown.page, &background("blue")).await;
+    let screen = shown.screen();
+    let mut early = screen.subscribe(VIEWER);
+    next(&mut early).await;
+    until_still(&mut early).await;
+    for wants in [VIEWER, RECORDER] {
+        let asked = Instant::now();
+        let mut late = screen.subscribe(wants);
+        let first = next(&mut late).await;
+        assert!(first.key && asked.elapsed() < STILLNESS, "{:?}", asked.elapsed());
+        assert_colour(&[first], BLUE);
+    }
+    let mut jpeg = screen.subscribe(JPEG_VIEWER);
+    assert_eq!(next(&mut jpeg).await.coding, Coding::Jpeg);
+    // What is asked for by those who had pictures comes too, though nothing is painted.
+    until_still(&mut early).await;
+    screen.request_key();
+    assert!(next(&mut early).await.key);
+}
+
+#[tokio::test]
+async fn ten_viewers_and_a_recorder_share_one_encoder() {
+    let shown = show(Build::HeadlessShell, SCROLLING).await;
+    let screen = shown.screen();
+    let mut viewers: Vec<_> = (0..10).map(|_| screen.subscribe(VIEWER)).collect();
+    viewers.push(screen.subscribe(RECORDER));
+    assert_eq!(screen.watched_by(), 11);
+    let mut lists = Vec::new();
+    for viewer in viewers {
+        lists.push(tokio::spawn(async move {
+            let mut viewer = viewer;
+            let mut pictures = Vec::new();
+            for _ in 0..20 {
+                pictures.push(next(&mut viewer).await);
+            }
+            pictures
+        }));
+    }
+    let mut seen = std::collections::HashMap::new();
+    for list in lists {
+        for picture in list.await.expect("pictures") {
+            let place = picture.data.as_ptr() as usize;
+            assert_eq!(*seen.entry(picture.sequence).or_insert(place), place, "one copy of a picture");
+        }
+    }
+    assert_eq!(screen.watched_by(), 0);
+}
+
+#[tokio::test]
+async fn a_viewer_that_does_not_read_holds_up_nobody_and_ends_up_with_what_is_there() {
+    let shown = show(Build::HeadlessShell, SCROLLING).await;
+    let screen = shown.screen();
+    let (mut quick, mut slow, mut recorder) =
+        (screen.subscribe(VIEWER), screen.subscribe(VIEWER), screen.subscribe(RECORDER));
+    let first = next(&mut slow).await;
+    let mut quick_ones = Vec::new();
+    while quick_ones.len() < 40 {
+        quick_ones.push(next(&mut quick).await);
+    }
+    assert!(quick_ones.windows(2).all(|two| two[1].sequence == two[0].sequence + 1), "none is left out");
+    shown.navigate("<style>body { background: red !important }</style>").await;
+    let all = until_still(&mut recorder).await;
+    assert!(all.windows(2).all(|two| two[1].sequence == two[0].sequence + 1), "the recorder gets every one");
+    let kept = until_still(&mut slow).await;
+    assert!(kept[0].key && kept[0].sequence > first.sequence + 1, "it skipped to a key picture");
+    assert!(kept.len() < 10, "{}", kept.len());
+    assert_colour(&kept, RED);
+    assert_colour(&all, RED);
+}
+
+#[tokio::test]
+async fn nothing_runs_when_nobody_looks() {
+    let shown = show(Build::HeadlessShell, SCROLLING).await;
+    let screen = shown.screen();
+    for wants in [VIEWER, JPEG_VIEWER] {
+        let mut subscription = screen.subscribe(wants);
+        next(&mut subscription).await;
+        next(&mut subscription).await;
+        drop(subscription);
+        // What was under way may still come.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut frames = shown.page.events::<ScreencastFrame>();
+        assert!(timeout(STILLNESS, frames.next()).await.is_err(), "Chromium still sends pictures");
+    }
+    // And it starts again.
+    next(&mut screen.subscribe(VIEWER)).await;
+}
+
+#[tokio::test]
+async fn a_page_of_another_size_starts_another_stream_and_what_is_too_large_is_scaled_down() {
+    let shown = show(Build::HeadlessShell, "").await;
+    evaluate(&shown.page, &background("red")).await;
+    let screen = shown.screen();
+    let mut subscription = screen.subscribe(VIEWER);
+    next(&mut subscription).await;
+    for (asked, expected) in [((801, 601), (802, 602)), ((64, 48), (64, 48)), ((2560, 1600), (1920, 1200))] {
+        let size = SetDeviceMetricsOverride { width: asked.0, height: asked.1, ..Default::default() };
+        shown.page.call(size).await.expect("resized");
+        let pictures = until_still(&mut subscription).await;
+        let last = pictures.iter().rposition(|picture| picture.key).expect("a key picture");
+        assert_eq!((pictures[last].width, pictures[last].height), expected);
+        assert_colour(&pictures[last..], RED);
+        let geometry = screen.geometry().borrow().expect("known");
+        assert_eq!((geometry.width, geometry.height), (asked.0 as f64, asked.1 as f64));
+    }
+}
+
+#[tokio::test]
+async fn a_screen_outlives_pages_and_crashes_and_ends_with_its_tab() {
+    for build in BUILDS {
+        let shown = show(build, "").await;
+        evaluate(&shown.page, &background("red")).await;
+        let screen = shown.screen();
+        let mut subscription = screen.subscribe(VIEWER);
+        let mut pictures = vec![next(&mut subscription).await];
+        // Another page is another process.
+        shown.navigate("<style>body { background: blue !important }</style>").await;
+        pictures.extend(until_still(&mut subscription).await);
+        assert_colour(&pictures, BLUE);
+        let _ = timeout(Duration::from_millis(500), shown.page.call(CrashPage {})).await;
+        pictures.extend(until_still(&mut subscription).await);
+        shown.page.call(Reload::default()).await.expect("loaded again");
+        shown.navigate("<style>body { background: red !important }</style>").await;
+        pictures.extend(until_still(&mut subscription).await);
+        assert_colour(&pictures, RED);
+        shown.page.call(Close {}).await.expect("closed");
+        while let Some(_late) = timeout(SOON, subscription.next()).await.expect("told in time") {}
+        assert!(screen.subscribe(VIEWER).next().await.is_none());
+        shown.browser.close(GRACE).await;
+    }
+}
+
+#[tokio::test]
+async fn a_screen_ends_with_its_browser_and_with_its_owner() {
+    let shown = show(Build::HeadlessShell, "").await;
+    let connection = shown.browser.connection().await.expect("connection");
+    let (screen, other) = (shown.screen(), Screen::new(first_page(&connection).await, Settings::default()));
+    let (mut ours, mut others) = (screen.subscribe(VIEWER), other.subscribe(JPEG_VIEWER));
+    next(&mut ours).await;
+    next(&mut others).await;
+    drop(other);
+    assert!(timeout(SOON, others.next()).await.expect("told in time").is_none());
+    shown.browser.close(GRACE).await;
+    while let Some(_late) = timeout(SOON, ours.next()).await.expect("told in time") {}
+}
+
+#[tokio::test]
+async fn a_hidden_tab_shows_one_picture_and_moves_when_it_is_in_front() {
+    let shown = show(Build::Chromium, SCROLLING).await;
+    let connection = shown.browser.connection().await.expect("connection");
+    let front = CreateTarget { url: "about:blank".into(), ..CreateTarget::default() };
+    connection.call(front).await.expect("a tab in front");
+    tokio::time::sleep(STILLNESS).await;
+    assert_eq!(evaluate(&shown.page, "document.visibilityState").await, "hidden");
+    let screen = shown.screen();
+    let mut subscription = screen.subscribe(VIEWER);
+    assert!(next(&mut subscription).await.key);
+    assert!(timeout(STILLNESS, subscription.next()).await.is_err(), "nobody sees it move");
+    shown.page.call(BringToFront {}).await.expect("in front");
+    for _ in 0..5 {
+        next(&mut subscription).await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_shows_a_dialog_shows_its_picture_too() {
+    for build in BUILDS {
+        let shown = show(build, "").await;
+        shown.page.call(Enable::default()).await.expect("enabled");
+        evaluate(&shown.page, "setTimeout(() => alert('hello')), 0").await;
+        tokio::time::sleep(STILLNESS).await;
+        let screen = shown.screen();
+        assert!(next(&mut screen.subscribe(VIEWER)).await.key);
     }
 }
