@@ -112,13 +112,17 @@ impl Audience {
         !behind && self.seats.iter().any(|seat| seat.hungry)
     }
 
-    /// Takes a frame in, for those who take JPEG and for the encoder.
-    pub fn paint(&mut self, frame: Frame) {
+    /// Takes a frame in, for those who take JPEG and for the encoder, unless it is the last one again: says whether it was new.
+    pub fn paint(&mut self, frame: Frame) -> bool {
+        if self.frame.as_ref().is_some_and(|last| last.jpeg == frame.jpeg) {
+            return false;
+        }
         self.painted_ever = self.painted_ever.wrapping_add(1);
         let picture = jpeg(&frame, self.painted_ever);
         self.seats.iter_mut().filter(|seat| seat.takes(Coding::Jpeg)).for_each(|seat| seat.offer(&picture));
         self.frame = Some(frame);
         self.fresh = true;
+        true
     }
 
     /// Forgets what was painted: it will be old when somebody looks again.

@@ -11,8 +11,8 @@ use base64::prelude::BASE64_STANDARD;
 use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::time::{sleep, sleep_until};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until};
 use vitrine_cdp::protocol::page::{
     CaptureScreenshot, CaptureScreenshotFormat, GetLayoutMetrics, ScreencastFrame, ScreencastFrameAck,
     ScreencastFrameMetadata, StartScreencast, StartScreencastFormat, StopScreencast, Viewport,
@@ -24,6 +24,8 @@ const FIRST_FRAME_LIMIT: Duration = Duration::from_millis(120);
 /// A page that is busy or shows a dialog may take its time for a screenshot.
 const SCREENSHOT_LIMIT: Duration = Duration::from_secs(5);
 const SCREENSHOT_PAUSE: Duration = Duration::from_secs(1);
+/// A page that sent nothing for so long is looked at once more. Longer than a caret's blink.
+const STILL_AFTER: Duration = Duration::from_millis(700);
 /// Before a tab that refused is asked again.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -41,7 +43,7 @@ pub async fn run(shared: Arc<Shared>, page: Session, settings: Settings) {
             shared.turn.notified().await;
             continue;
         }
-        match cast(&shared, &page, settings).await {
+        match Cast::new(&shared, &page, settings).serve().await {
             Ok(()) => {}
             // A crashed tab refuses; it may be loaded again.
             Err(CastError::Call(error @ (CdpError::Refused { .. } | CdpError::TimedOut { .. }))) => {
@@ -67,55 +69,95 @@ enum CastError {
 }
 
 /// One stretch of being watched.
-async fn cast(shared: &Shared, page: &Session, settings: Settings) -> Result<(), CastError> {
-    let mut frames = page.events::<ScreencastFrame>();
-    page.call(start(settings)).await?;
-    let mut clock = Clock::default();
-    let mut pace = Pace::new(settings.rate_max);
-    let mut owed: Option<ScreencastFrameAck> = None;
-    let mut screenshot = pin!(still_picture(page, settings, FIRST_FRAME_LIMIT));
-    loop {
-        let (watched, room, blank) = {
-            let mut audience = shared.audience();
-            let watched = audience.is_watched();
-            if !watched {
-                audience.clear();
-            }
-            (watched, audience.has_room(), !audience.has_frame())
-        };
-        if !watched {
-            break;
-        }
-        tokio::select! {
-            frame = frames.next() => {
-                let frame = frame?;
-                pace.arrived();
-                owed = Some(ScreencastFrameAck { session_id: frame.session_id });
-                let at = clock.at(shared, frame.metadata.monotonic_timestamp);
-                shared.show(Geometry::of(&frame.metadata));
-                shared.paint(picture(&frame.data, at)?);
-            }
-            () = sleep_until(pace.due), if owed.is_some() && room => {
-                if let Some(ack) = owed.take() {
-                    page.call(ack).await?;
-                }
-            }
-            taken = &mut screenshot, if blank => match taken {
-                Ok((data, geometry)) => {
-                    shared.show(geometry);
-                    shared.paint(picture(&data, clock.at(shared, None))?);
-                }
-                Err(error @ (CdpError::Closed(_) | CdpError::Detached)) => return Err(error.into()),
-                Err(error) => {
-                    tracing::debug!(%error, "no screenshot of a still page");
-                    screenshot.set(still_picture(page, settings, SCREENSHOT_PAUSE));
-                }
-            },
-            () = shared.turn.notified() => {}
-        }
+struct Cast<'a> {
+    shared: &'a Shared,
+    page: &'a Session,
+    settings: Settings,
+    clock: Clock,
+    pace: Pace,
+    /// The frame that Chromium waits for us to acknowledge, and whether it showed anything new.
+    owed: Option<(ScreencastFrameAck, bool)>,
+    /// When a page that seems still is looked at once more.
+    confirm: Option<Instant>,
+}
+
+impl<'a> Cast<'a> {
+    fn new(shared: &'a Shared, page: &'a Session, settings: Settings) -> Cast<'a> {
+        let pace = Pace::new(settings.rate_max);
+        Cast { shared, page, settings, clock: Clock::default(), pace, owed: None, confirm: None }
     }
-    page.call(StopScreencast {}).await?;
-    Ok(())
+
+    async fn serve(mut self) -> Result<(), CastError> {
+        let mut frames = self.page.events::<ScreencastFrame>();
+        self.page.call(start(self.settings)).await?;
+        let mut screenshot = pin!(still_picture(self.page, self.settings, FIRST_FRAME_LIMIT));
+        while let Some(Room { for_another, blank }) = self.room() {
+            let confirm = self.confirm.unwrap_or(self.pace.due);
+            tokio::select! {
+                frame = frames.next() => self.hear(&frame?)?,
+                () = sleep_until(self.pace.due), if self.owed.is_some() && for_another => self.acknowledge().await?,
+                () = sleep_until(confirm), if self.confirm.is_some() => self.look_again().await?,
+                taken = &mut screenshot, if blank => match taken {
+                    Ok((data, geometry)) => {
+                        self.shared.show(geometry);
+                        self.shared.paint(picture(&data, self.clock.at(self.shared, None))?);
+                    }
+                    Err(error @ (CdpError::Closed(_) | CdpError::Detached)) => return Err(error.into()),
+                    Err(error) => {
+                        tracing::debug!(%error, "no screenshot of a still page");
+                        screenshot.set(still_picture(self.page, self.settings, SCREENSHOT_PAUSE));
+                    }
+                },
+                () = self.shared.turn.notified() => {}
+            }
+        }
+        self.page.call(StopScreencast {}).await?;
+        Ok(())
+    }
+
+    /// None when nobody watches any more; then what was painted is forgotten.
+    fn room(&self) -> Option<Room> {
+        let mut audience = self.shared.audience();
+        if !audience.is_watched() {
+            audience.clear();
+            return None;
+        }
+        Some(Room { for_another: audience.has_room(), blank: !audience.has_frame() })
+    }
+
+    fn hear(&mut self, frame: &ScreencastFrame) -> Result<(), CastError> {
+        self.pace.arrived();
+        let at = self.clock.at(self.shared, frame.metadata.monotonic_timestamp);
+        self.shared.show(Geometry::of(&frame.metadata));
+        let new = self.shared.paint(picture(&frame.data, at)?);
+        self.owed = Some((ScreencastFrameAck { session_id: frame.session_id }, new));
+        self.confirm = None;
+        Ok(())
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), CastError> {
+        if let Some((ack, new)) = self.owed.take() {
+            self.page.call(ack).await?;
+            self.confirm = new.then(|| Instant::now() + STILL_AFTER);
+        }
+        Ok(())
+    }
+
+    /// Chromium sometimes loses the frame after a change of size, for good when the page is still then. A new screencast begins
+    /// with a frame; when it shows nothing new it goes nowhere.
+    async fn look_again(&mut self) -> Result<(), CastError> {
+        self.confirm = None;
+        self.page.call(StopScreencast {}).await?;
+        self.page.call(start(self.settings)).await?;
+        Ok(())
+    }
+}
+
+struct Room {
+    /// Somebody waits for a picture.
+    for_another: bool,
+    /// There has been none yet.
+    blank: bool,
 }
 
 fn start(settings: Settings) -> StartScreencast {
@@ -186,7 +228,7 @@ struct Clock {
 
 impl Clock {
     fn at(&mut self, shared: &Shared, painted_seconds: Option<f64>) -> Duration {
-        let now = Instant::now();
+        let now = std::time::Instant::now();
         let elapsed = now - *shared.audience().started.get_or_insert(now);
         let painted = painted_seconds.and_then(|painted| {
             let zero = *self.zero.get_or_insert(painted - elapsed.as_secs_f64());
@@ -200,18 +242,18 @@ impl Clock {
 /// When the next frame may be asked for.
 struct Pace {
     interval: Duration,
-    due: tokio::time::Instant,
+    due: Instant,
 }
 
 impl Pace {
     fn new(rate_max: u32) -> Pace {
-        Pace { interval: Duration::from_secs(1) / rate_max.max(1), due: tokio::time::Instant::now() }
+        Pace { interval: Duration::from_secs(1) / rate_max.max(1), due: Instant::now() }
     }
 
     /// Counts from when this frame was due, so that delays do not add up, but not from long before it came: after a still
     /// stretch frames would come in a burst.
     fn arrived(&mut self) {
-        let now = tokio::time::Instant::now();
+        let now = Instant::now();
         self.due = (self.due + self.interval).max(now - self.interval / 2);
     }
 }

@@ -55,9 +55,11 @@ impl Shared {
         self.work.notify_one();
     }
 
-    pub fn paint(&self, frame: Frame) {
-        self.audience().paint(frame);
+    /// Whether it shows anything new.
+    pub fn paint(&self, frame: Frame) -> bool {
+        let new = self.audience().paint(frame);
         self.work.notify_one();
+        new
     }
 
     pub fn show(&self, geometry: Geometry) {
