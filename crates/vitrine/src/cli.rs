@@ -95,6 +95,9 @@ pub enum Command {
     /// List and delete saved browser profiles
     #[command(subcommand)]
     Profiles(Profiles),
+    /// Send what happens to sessions to an address of yours, signed
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Look at the configuration
     #[command(subcommand)]
     Config(Configuration),
@@ -288,6 +291,72 @@ pub enum Profiles {
     Delete {
         /// Its profileKey
         key: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Webhooks {
+    /// Send events to an address; the secret that signs them is shown once
+    Create {
+        /// Where to, for example https://hooks.example.org/vitrine
+        #[arg(value_name = "URL")]
+        target: String,
+        /// What of, for example session.ended or session.*; repeat for several [default: everything]
+        #[arg(long = "event", value_name = "EVENT")]
+        events: Vec<String>,
+        /// What it is for
+        #[arg(long)]
+        description: Option<String>,
+    },
+    /// List webhooks
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show a webhook
+    Show {
+        /// Its id, as listed
+        id: String,
+    },
+    /// Change a webhook; what is not given stays
+    Update {
+        /// Its id, as listed
+        id: String,
+        /// Another address
+        #[arg(long, value_name = "URL")]
+        target: Option<String>,
+        /// Other events in place of the old ones; repeat for several
+        #[arg(long = "event", value_name = "EVENT")]
+        events: Vec<String>,
+        /// Another description
+        #[arg(long)]
+        description: Option<String>,
+        /// Send again, and forgive what failed
+        #[arg(long, conflicts_with = "disable")]
+        enable: bool,
+        /// Send nothing; what waits is abandoned
+        #[arg(long)]
+        disable: bool,
+        /// A new secret; the old one signs for 24 hours more
+        #[arg(long)]
+        rotate_secret: bool,
+    },
+    /// Delete a webhook with its deliveries
+    #[command(visible_alias = "rm")]
+    Delete {
+        /// Its id, as listed
+        id: String,
+    },
+    /// List what was sent, and how it went
+    Deliveries {
+        /// The webhook's id, as listed
+        id: String,
+        /// At most so many, newest first
+        #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u8).range(1..=100))]
+        limit: u8,
+    },
+    /// Send a webhook.test event now; exits with 1 when the receiver does not take it
+    Test {
+        /// The webhook's id, as listed
+        id: String,
     },
 }
 

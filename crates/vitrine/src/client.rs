@@ -95,6 +95,10 @@ impl Client {
         self.call(Method::POST, path, &[], Some(body)).await
     }
 
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        self.call(Method::PATCH, path, &[], Some(body)).await
+    }
+
     pub async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, ClientError> {
         self.call(Method::DELETE, path, query, None).await
     }

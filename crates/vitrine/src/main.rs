@@ -62,6 +62,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Profiles(command) => {
             wait(async { command::profiles::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
         }
+        Command::Webhooks(command) => {
+            wait(async { command::webhooks::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
+        }
         Command::Serve(_) => serve::run(&loaded)?,
         Command::Doctor(_) => return wait(doctor::run(&loaded, global.json)),
     }
@@ -76,7 +79,11 @@ fn command_flags(command: &Command) -> Flags {
         | Command::Image(Image::Build { settings, .. } | Image::List { settings } | Image::Rm { settings, .. }) => {
             settings.flags.clone()
         }
-        Command::Keys(_) | Command::Browser(_) | Command::Artifacts(_) | Command::Profiles(_) => Flags::default(),
+        Command::Keys(_)
+        | Command::Browser(_)
+        | Command::Artifacts(_)
+        | Command::Profiles(_)
+        | Command::Webhooks(_) => Flags::default(),
     }
 }
 

@@ -44,7 +44,9 @@ pub fn cell(value: &Value, name: &str) -> String {
     match value.get(name) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) if name.ends_with("At") => number.as_i64().map(time).unwrap_or_default(),
+        Some(Value::Number(number)) if ["At", "Since", "Until"].iter().any(|end| name.ends_with(end)) => {
+            number.as_i64().map(time).unwrap_or_default()
+        }
         Some(Value::Array(items)) => items
             .iter()
             .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))

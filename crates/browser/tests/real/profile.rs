@@ -14,9 +14,10 @@ use tokio::net::TcpListener;
 use vitrine_browser::profile::{Owner, PROFILE_BYTES_MAX, ProfileError, SessionCookies, pack, unpack};
 use vitrine_browser::{Build, Exit};
 use vitrine_cdp::Session;
+use vitrine_cdp::protocol::network::CookieParam;
 use vitrine_cdp::protocol::page::Navigate;
 use vitrine_cdp::protocol::runtime::Evaluate;
-use vitrine_cdp::protocol::storage::GetCookies;
+use vitrine_cdp::protocol::storage::{GetCookies, SetCookies};
 
 const OWNER: Owner = Owner { uid: ORDINARY_USER, gid: ORDINARY_USER };
 
@@ -97,6 +98,20 @@ async fn told(page: &Session, expression: &str) -> Value {
     answer.result.value.expect("by value")
 }
 
+/// Session cookies that the test's own site cannot set: of a whole domain, and of a frame within one site.
+fn foreign() -> Vec<CookieParam> {
+    let cookie = |name: &str, more: serde_json::Value| {
+        let mut cookie = json!({"name": name, "value": "x", "path": "/deep", "secure": true, "sameSite": "None"});
+        cookie.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        serde_json::from_value(cookie).expect("a cookie")
+    };
+    let key = json!({"topLevelSite": "https://top.test", "hasCrossSiteAncestor": true});
+    vec![
+        cookie("domain", json!({"domain": ".example.test", "httpOnly": true, "priority": "High"})),
+        cookie("partitioned", json!({"domain": "frame.test", "partitionKey": key})),
+    ]
+}
+
 /// Logs in with `first`, and comes back with `second` on another machine's folder.
 async fn comes_back(first: Build, second: Build) {
     let port = site().await;
@@ -107,6 +122,7 @@ async fn comes_back(first: Build, second: Build) {
     let page = first_page(&connection).await;
     visit(&page, format!("http://localhost:{port}/login")).await;
     assert_eq!(told(&page, REMEMBER).await, json!("done"));
+    connection.call(SetCookies { cookies: foreign(), browser_context_id: None }).await.expect("set");
     let before = connection.call(GetCookies::default()).await.expect("cookies").cookies;
     let cookies = SessionCookies::take(&connection).await.expect("cookies");
     let exit = browser.close(GRACE).await;
@@ -119,6 +135,7 @@ async fn comes_back(first: Build, second: Build) {
     let cookies = unpack(&*archive, Path::new(&launch.user_data_dir), OWNER).expect("unpacked");
     let browser = start(&host, &launch).await;
     let connection = browser.connection().await.expect("connection");
+    assert!(!cookies.is_empty());
     cookies.restore(&connection).await.expect("restored");
     let after = connection.call(GetCookies::default()).await.expect("cookies").cookies;
     let named = |cookies: &[vitrine_cdp::protocol::network::Cookie]| {

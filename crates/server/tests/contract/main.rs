@@ -2,12 +2,14 @@
 
 mod admin;
 mod browsers;
+mod deliveries;
 mod document;
 mod keys;
 mod lifecycle;
 mod node;
 mod plans;
 mod postgres;
+mod receiver;
 mod support;
 mod transport;
 mod webhooks;

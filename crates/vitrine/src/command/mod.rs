@@ -6,3 +6,4 @@ pub mod config;
 pub mod image;
 pub mod keys;
 pub mod profiles;
+pub mod webhooks;

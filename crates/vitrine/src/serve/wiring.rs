@@ -221,3 +221,31 @@ fn reserve_mb() -> u32 {
     let total_mb = u64::from(info.mem_unit).saturating_mul(info.totalram) / (1024 * 1024);
     u32::try_from(total_mb * RESERVE_PERCENT / 100).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    #[test]
+    fn server_and_egress_refuse_the_same_addresses() {
+        let agree = |address: IpAddr| {
+            let (ours, theirs) = (vitrine_model::address::refusal(address), vitrine_egress::refusal(address));
+            assert_eq!(ours.is_some(), theirs.is_some(), "{address}");
+        };
+        // Every /16 from its first to its last address; of IPv6 every first group, with what stands out behind it.
+        for high in 0..=u16::MAX {
+            for low in [0, 1, 0xff, 0x100, 0x200, 0x6300, 0x6363, 0x8110, 0x813f, 0xffff] {
+                agree(Ipv4Addr::from_bits((u32::from(high) << 16) | low).into());
+                for second in [0, 1, 0x1ff, 0x200, 0x7f00, 0xff9b, 0xffff] {
+                    let groups = [high, second, 0, 0, 0, 0, 0x7f00, low as u16];
+                    agree(Ipv6Addr::from(groups).into());
+                }
+            }
+        }
+        for special in
+            ["::", "::1", "::ffff:10.0.0.1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "64:ff9b:1::1", "168.63.129.16"]
+        {
+            agree(special.parse().unwrap());
+        }
+    }
+}
