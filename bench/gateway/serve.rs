@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use vitrine_model::token::{Claims, SIGNING_KEY_BYTES, Scope, SigningKey};
 use vitrine_model::wire::{Dial, DialError};
-use vitrine_model::{Error, MachineId, OrganizationId, Permissions, RunId, SessionId};
+use vitrine_model::{Error, MachineId, OrganizationId, Permissions, RunId, SessionId, TokenId};
 use vitrine_server::SystemClock;
 use vitrine_server::gateway::{
     Connected, Gateway, GatewayConfig, GatewayMetrics, Known, NodeDial, PublicUrl, Sessions,
@@ -45,6 +45,10 @@ struct NoRows;
 impl Sessions for NoRows {
     fn look_up<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<Option<Known>, Error>> {
         async { Ok(None) }.boxed()
+    }
+
+    fn is_revoked<'a>(&'a self, _: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
+        async { Ok(false) }.boxed()
     }
 
     fn authenticate<'a>(&'a self, _: &'a HeaderMap) -> BoxFuture<'a, Result<(OrganizationId, Permissions), Error>> {

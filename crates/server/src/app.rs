@@ -2,10 +2,11 @@
 
 use crate::clock::Clock;
 use crate::config::ServerConfig;
-use crate::gateway::PublicUrl;
+use crate::gateway::{Base, NodeDial, PublicUrl};
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::request::body;
+use crate::upstream::health::UpstreamHealth;
 use crate::wake::Wakes;
 use crate::webhooks::Sender;
 use http::HeaderMap;
@@ -17,8 +18,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vitrine_model::token::{Claims, Scope, SigningKey};
-use vitrine_model::{EndReason, Entropy, EpochMs, Error, MachineId, OrganizationId, SessionId, Status};
-use vitrine_store::{Session, Store, StoreError};
+use vitrine_model::{EndReason, Entropy, EpochMs, Error, MachineId, OrganizationId, SessionId, Status, TokenId};
+use vitrine_store::{Objects, Session, Store, StoreError};
 
 /// The shared parts; clones are the same.
 #[derive(Clone)]
@@ -28,6 +29,9 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub config: ServerConfig,
     pub store: Store,
+    pub objects: Objects,
+    /// Reaches the machines.
+    pub nodes: Arc<dyn NodeDial>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub limiter: Limiter,
@@ -42,7 +46,10 @@ pub struct Parts {
     pub signing_key: SigningKey,
     /// Signs the tokens of nodes.
     pub node_key: [u8; 32],
+    /// Signs the URLs of artifacts.
+    pub artifact_key: [u8; 32],
     pub public_url: PublicUrl,
+    pub upstream_health: UpstreamHealth,
     /// Long polls and waits answer at once: the server stops.
     pub closing: CancellationToken,
     pub snapshot: crate::health::Snapshots,
@@ -53,6 +60,7 @@ pub struct Parts {
 /// Names of the deployment's secrets.
 const CONNECT_TOKENS: &str = "connect-tokens";
 const NODE_TOKENS: &str = "node-tokens";
+const ARTIFACT_URLS: &str = "artifact-urls";
 
 impl Deref for App {
     type Target = Parts;
@@ -67,6 +75,8 @@ impl App {
     pub async fn new(
         config: ServerConfig,
         store: Store,
+        objects: Objects,
+        nodes: Arc<dyn NodeDial>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         public_url: PublicUrl,
@@ -78,6 +88,7 @@ impl App {
         };
         let signing_key = SigningKey::new(store.secret(CONNECT_TOKENS, fresh()).await?);
         let node_key = store.secret(NODE_TOKENS, fresh()).await?;
+        let artifact_key = store.secret(ARTIFACT_URLS, fresh()).await?;
         Ok(Self(Arc::new(Parts {
             limiter: Limiter::new(),
             metrics: Metrics::new(),
@@ -91,10 +102,14 @@ impl App {
             regions: Mutex::default(),
             config,
             store,
+            objects,
+            nodes,
             clock,
             entropy,
             signing_key,
             node_key,
+            artifact_key,
+            upstream_health: UpstreamHealth::default(),
             public_url,
         })))
     }
@@ -161,20 +176,49 @@ impl App {
 
     /// Where a client drives a session that runs; `None` while there is nothing to connect to.
     pub fn cdp_url(&self, session: &Session, headers: &HeaderMap) -> Result<Option<String>, Error> {
+        let expires_at = self.token_expires_at(session);
+        let Some(token) = self.connect_token(session, Scope::Cdp, expires_at, None) else { return Ok(None) };
+        Ok(Some(self.base(headers)?.cdp(&session.id, &token)))
+    }
+
+    /// The page where a person looks at a session that runs; `None` while there is nothing to see.
+    pub fn live_view_url(
+        &self,
+        session: &Session,
+        scope: Scope,
+        expires_at: EpochMs,
+        id: Option<&TokenId>,
+        headers: &HeaderMap,
+    ) -> Result<Option<String>, Error> {
+        let Some(token) = self.connect_token(session, scope, expires_at, id) else { return Ok(None) };
+        Ok(Some(self.base(headers)?.view(&session.id, &token)))
+    }
+
+    /// A token for the run of a session; `None` while it does not run.
+    fn connect_token(
+        &self,
+        session: &Session,
+        scope: Scope,
+        expires_at: EpochMs,
+        id: Option<&TokenId>,
+    ) -> Option<String> {
         let (true, Some(run), Some(machine)) = (session.status.is_running(), &session.run, &session.machine) else {
-            return Ok(None);
+            return None;
         };
-        let token = self.signing_key.sign(&Claims {
+        Some(self.signing_key.sign(&Claims {
             session: session.id.clone(),
             run: run.clone(),
             machine: machine.clone(),
-            scope: Scope::Cdp,
-            expires_at: self.token_expires_at(session),
-            id: None,
-        });
+            scope,
+            expires_at,
+            id: id.cloned(),
+        }))
+    }
+
+    /// The address under which the request's client knows us.
+    pub fn base(&self, headers: &HeaderMap) -> Result<Base, Error> {
         let base = self.public_url.base(headers);
-        let base = base.map_err(|_| Error::invalid("Host", "the header does not name this server"))?;
-        Ok(Some(base.cdp(&session.id, &token)))
+        base.map_err(|_| Error::invalid("Host", "the header does not name this server"))
     }
 
     /// A token lives as long as its session may.

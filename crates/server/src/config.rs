@@ -5,6 +5,7 @@ use crate::upstream::EgressProfiles;
 use crate::webhooks::WebhookConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use vitrine_model::api_key::KeyHash;
 use vitrine_model::rate::{READ_DEFAULT, RateLimit, WRITE_DEFAULT};
 use vitrine_model::{Plans, Secret, Weight, browser};
@@ -27,9 +28,8 @@ pub struct ServerConfig {
     pub regions: Vec<String>,
     /// The upstream proxies of each egress profile.
     pub egress_profiles: EgressProfiles,
-    /// Names under which an operator made private addresses reachable (`egress.hosts`): a client's proxy may be one of
-    /// them.
-    pub egress_hosts: Vec<String>,
+    /// Names to which an operator gave an address, private ones too (`egress.hosts`): a client's proxy may be one of them.
+    pub egress_hosts: BTreeMap<String, IpAddr>,
     /// Memory that placement promises to a browser of each weight.
     pub reserve_mb: ReserveMb,
     /// Memory of the browser itself; a capsule's limit is this and the weight's tier.
@@ -49,7 +49,17 @@ pub struct ServerConfig {
     /// What lets a machine register over the network; none = only the machine in this process.
     #[serde(serialize_with = "masked")]
     pub join_token: Option<Secret>,
-    /// Largest body of a request.
+    /// How long a session's artifacts are kept; 0 = for ever.
+    pub artifacts_kept_ms: u64,
+    /// Artifacts that a session may leave.
+    pub artifacts_max: u32,
+    /// Largest artifact.
+    pub artifact_bytes_max: u64,
+    /// How long a saved profile is kept that no session uses; 0 = for ever.
+    pub profiles_kept_ms: u64,
+    /// Largest saved profile.
+    pub profile_bytes_max: u64,
+    /// Largest body of a request that is no file.
     pub body_bytes_max: usize,
     /// A client must send the head of a request within this time; an idle connection is closed after it.
     pub head_timeout_ms: u64,
@@ -69,6 +79,9 @@ pub struct ServerConfig {
     #[serde(skip)]
     pub operator_key: Option<KeyHash>,
 }
+
+const DAY_MS: u64 = 86_400_000;
+const GIB: u64 = 1024 * 1024 * 1024;
 
 /// Memory promised per weight.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -106,7 +119,7 @@ impl Default for ServerConfig {
             rate_limits: BTreeMap::new(),
             regions: Vec::new(),
             egress_profiles: EgressProfiles::default(),
-            egress_hosts: Vec::new(),
+            egress_hosts: BTreeMap::new(),
             reserve_mb: ReserveMb::default(),
             browser_base_mb: 512,
             idle_timeout_default_ms: browser::IDLE_TIMEOUT_DEFAULT_MS,
@@ -116,6 +129,11 @@ impl Default for ServerConfig {
             beat_fresh_ms: 15_000,
             lease_ms: 45_000,
             join_token: None,
+            artifacts_kept_ms: 7 * DAY_MS,
+            artifacts_max: 1_000,
+            artifact_bytes_max: 8 * GIB,
+            profiles_kept_ms: 0,
+            profile_bytes_max: GIB,
             body_bytes_max: 1024 * 1024,
             head_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
@@ -135,6 +153,12 @@ pub enum Class {
     BrowsersCreate,
     BrowsersRead,
     BrowsersDelete,
+    /// What changes a running session: its way out, its viewers.
+    BrowsersWrite,
+    FilesRead,
+    FilesWrite,
+    ProfilesRead,
+    ProfilesWrite,
     UsageRead,
     ApiKeysRead,
     ApiKeysWrite,
@@ -148,10 +172,15 @@ pub enum Class {
 
 impl Class {
     /// All classes.
-    pub const ALL: [Class; 10] = [
+    pub const ALL: [Class; 15] = [
         Class::BrowsersCreate,
         Class::BrowsersRead,
         Class::BrowsersDelete,
+        Class::BrowsersWrite,
+        Class::FilesRead,
+        Class::FilesWrite,
+        Class::ProfilesRead,
+        Class::ProfilesWrite,
         Class::UsageRead,
         Class::ApiKeysRead,
         Class::ApiKeysWrite,
@@ -167,6 +196,11 @@ impl Class {
             Class::BrowsersCreate => "browsers.create",
             Class::BrowsersRead => "browsers.read",
             Class::BrowsersDelete => "browsers.delete",
+            Class::BrowsersWrite => "browsers.write",
+            Class::FilesRead => "files.read",
+            Class::FilesWrite => "files.write",
+            Class::ProfilesRead => "profiles.read",
+            Class::ProfilesWrite => "profiles.write",
             Class::UsageRead => "usage.read",
             Class::ApiKeysRead => "api_keys.read",
             Class::ApiKeysWrite => "api_keys.write",
@@ -183,10 +217,18 @@ impl Class {
             Class::BrowsersCreate => RateLimit { per_minute: 60, burst: 20 },
             Class::BrowsersDelete => RateLimit { per_minute: 120, burst: 30 },
             Class::UsageRead => RateLimit { per_minute: 30, burst: 10 },
-            Class::ApiKeysWrite | Class::WebhooksWrite => WRITE_DEFAULT,
-            Class::BrowsersRead | Class::ApiKeysRead | Class::WebhooksRead | Class::Admin | Class::Unauthenticated => {
-                READ_DEFAULT
-            }
+            Class::BrowsersWrite
+            | Class::FilesWrite
+            | Class::ProfilesWrite
+            | Class::ApiKeysWrite
+            | Class::WebhooksWrite => WRITE_DEFAULT,
+            Class::BrowsersRead
+            | Class::FilesRead
+            | Class::ProfilesRead
+            | Class::ApiKeysRead
+            | Class::WebhooksRead
+            | Class::Admin
+            | Class::Unauthenticated => READ_DEFAULT,
         }
     }
 }

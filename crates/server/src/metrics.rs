@@ -42,6 +42,11 @@ struct OfMachine {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfUpstream {
+    upstream: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfRequest {
     method: String,
     route: String,
@@ -62,6 +67,7 @@ pub struct Metrics {
     sessions: Family<InStatus, Gauge>,
     reserve: Family<OfMachine, Gauge>,
     slots: Family<OfMachine, Gauge>,
+    upstreams: Family<OfUpstream, Gauge>,
     warm: Gauge,
     warm_by_machine: Mutex<HashMap<MachineId, u32>>,
 }
@@ -81,6 +87,7 @@ impl Metrics {
             sessions: Family::default(),
             reserve: Family::default(),
             slots: Family::default(),
+            upstreams: Family::default(),
             warm: Gauge::default(),
             warm_by_machine: Mutex::default(),
             registry: Registry::default(),
@@ -103,6 +110,7 @@ impl Metrics {
             metrics.reserve.clone(),
         );
         registry.register("machine_slots", "Sessions that a machine may and does hold", metrics.slots.clone());
+        registry.register("upstream_answers", "Whether an upstream proxy answers: 1 or 0", metrics.upstreams.clone());
         registry.register("pool_warm", "Warm browsers of the machines that beat here", metrics.warm.clone());
         metrics.gateway.register(&mut registry);
         Self { registry, ..metrics }
@@ -137,6 +145,11 @@ impl Metrics {
         if let Some(time) = time {
             self.request_seconds.observe(time.as_secs_f64());
         }
+    }
+
+    /// An upstream proxy was tried.
+    pub fn upstream(&self, address: &str, answers: bool) {
+        self.upstreams.get_or_create(&OfUpstream { upstream: address.to_owned() }).set(answers.into());
     }
 
     /// A machine's warm browsers.

@@ -4,12 +4,14 @@
 //! A caller in this process shows [`InProcess`]. Over the network a machine registers with the operator's join token
 //! and from then on carries a token that is bound to its id and epoch.
 
+mod objects;
+
 use crate::answer::Answer;
 use crate::app::App;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{post, put};
 use axum::{Extension, Json, Router};
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, header::AUTHORIZATION};
@@ -51,6 +53,7 @@ pub fn router() -> Router<App> {
         .route("/internal/node/beat", post(beat))
         .route("/internal/node/assignments", post(assignments))
         .route("/internal/node/steps", post(step))
+        .route("/internal/node/objects", put(objects::put).get(objects::get))
         .layer(axum::extract::DefaultBodyLimit::max(NODE_BODY_BYTES_MAX))
         .layer(from_fn(show))
 }
@@ -108,12 +111,21 @@ impl App {
     fn assignment(&self, session: Session) -> Result<Assignment, Box<(Session, Error)>> {
         let spec = session.browser();
         let key = session.profile_key.as_deref();
-        let profiles = &self.config.egress_profiles;
-        let upstream = match profiles.resolve(spec.egress_profile, &session.organization, key, spec.proxy.as_ref()) {
+        let profile = spec.egress_profile;
+        let upstream = match self.upstream(profile, &session.organization, key, spec.proxy.as_ref()) {
             Ok(upstream) => upstream,
-            // It must still be told to end; it gets no way out at all.
-            Err(_) if session.desired == Desired::End => Upstream::Rotating(Vec::new()),
-            Err(error) => return Err(Box::new((session, error))),
+            Err(error) if session.status == Status::Assigning && session.desired != Desired::End => {
+                return Err(Box::new((session, error)));
+            }
+            // A session that runs keeps its upstream while that does not answer; one that is only told to end may have none.
+            Err(error) => {
+                let profiles = &self.config.egress_profiles;
+                match profiles.resolve(profile, &session.organization, key, spec.proxy.as_ref(), |_| true) {
+                    Ok(upstream) => upstream,
+                    Err(_) if session.desired == Desired::End => Upstream::Rotating(Vec::new()),
+                    Err(_) => return Err(Box::new((session, error))),
+                }
+            }
         };
         let Some(run) = session.run.clone() else {
             return Err(Box::new((session, Error::internal("a session was placed without a run"))));

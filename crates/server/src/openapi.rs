@@ -26,6 +26,9 @@ const OPERATOR_KEY: &str = "operatorKey";
 /// Where an operation says what its gate demands.
 pub const REQUIRES: &str = "x-requires";
 
+/// Operations on things that may be in the wrong state for them.
+const NEEDS_A_STATE: [&str; 5] = ["rotateApiKey", "changeBrowser", "createLiveView", "createScreenshot", "writeFile"];
+
 /// What the document says of the whole.
 const DESCRIPTION: &str = "Browsers for programs, which people can look into. Every id is 32 characters of `a-z0-9`, \
 every time is epoch milliseconds, ids travel in the query or the body, unknown fields of a body are ignored and a wrong \
@@ -75,6 +78,8 @@ pub fn document() -> OpenApi {
         .components(Some(components.build()))
         .tags(Some([
             tag("Browser sessions", "A real Chromium, isolated, metered, driven over the DevTools protocol."),
+            tag("Files and artifacts", "What goes into a session and what it leaves behind."),
+            tag("Profiles", "Logins that outlive their session."),
             tag("Usage", "What was used."),
             tag("API keys", "Who may do what."),
             tag("Webhooks", "Where events go, signed after the Standard Webhooks specification."),
@@ -87,7 +92,9 @@ pub fn document() -> OpenApi {
 /// Adds to operations what their gate demands and answers.
 pub fn demand(paths: &mut Paths, gate: Gate, config: &ServerConfig) {
     for item in paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten() {
+        for operation in
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
+        {
             describe(operation, gate, config);
         }
     }
@@ -106,14 +113,16 @@ fn describe(operation: &mut Operation, gate: Gate, config: &ServerConfig) {
     operation.extensions = Some(ExtensionsBuilder::new().add(REQUIRES, requires).build());
     let has_body = operation.request_body.is_some();
     let makes_something = operation.responses.responses.contains_key("201");
+    // What is made in a session needs the session.
+    let has_session = operation.operation_id.as_deref().is_some_and(|id| NEEDS_A_STATE.contains(&id));
     let has_input = has_body || operation.parameters.is_some();
     for (code, name, _) in SHARED {
         let answers = match code {
             Code::InvalidRequest => has_input,
-            Code::NotFound => has_input && !makes_something,
+            Code::NotFound => has_input && !makes_something || has_session,
             Code::PayloadTooLarge => has_body,
             Code::PermissionDenied => permission.is_some(),
-            Code::InvalidState => operation.operation_id.as_deref() == Some("rotateApiKey"),
+            Code::InvalidState => operation.operation_id.as_deref().is_some_and(|id| NEEDS_A_STATE.contains(&id)),
             _ => true,
         };
         if answers {

@@ -12,6 +12,8 @@ use vitrine_store::{Placed, ReapOptions, StoreError};
 const TICK: Duration = Duration::from_secs(1);
 /// How often invariants are checked.
 const WATCH_EVERY: Duration = Duration::from_secs(60);
+/// How often upstream proxies are tried.
+const TRY_UPSTREAMS_EVERY: Duration = Duration::from_secs(10);
 /// How often what is old is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Pause after a failure, so that a database that is down is not hammered.
@@ -29,11 +31,17 @@ pub struct Reconciler {
 }
 
 /// Every loop of the server.
-pub const ALL: [Reconciler; 5] = [
+pub const ALL: [Reconciler; 6] = [
     Reconciler { name: "placement", every: TICK, signalled: true, act: |app| Box::pin(place(app)) },
     Reconciler { name: "deadlines", every: TICK, signalled: false, act: |app| Box::pin(deadlines(app)) },
     Reconciler { name: "reaper", every: TICK, signalled: false, act: |app| Box::pin(reap(app)) },
     Reconciler { name: "invariants", every: WATCH_EVERY, signalled: false, act: |app| Box::pin(watch(app)) },
+    Reconciler {
+        name: "upstreams",
+        every: TRY_UPSTREAMS_EVERY,
+        signalled: false,
+        act: |app| Box::pin(try_upstreams(app)),
+    },
     Reconciler { name: "sweep", every: SWEEP_EVERY, signalled: false, act: |app| Box::pin(sweep(app)) },
 ];
 
@@ -104,7 +112,31 @@ async fn watch(app: App) -> Result<Option<Duration>, StoreError> {
     Ok(None)
 }
 
-async fn sweep(app: App) -> Result<Option<Duration>, StoreError> {
-    app.store.delete_expired(app.clock.now()).await?;
+async fn try_upstreams(app: App) -> Result<Option<Duration>, StoreError> {
+    app.try_upstreams().await;
     Ok(None)
+}
+
+/// Deletes what is old: rows first, and then the objects that no row shows any more.
+async fn sweep(app: App) -> Result<Option<Duration>, StoreError> {
+    let now = app.clock.now();
+    app.store.delete_expired(now).await?;
+    while app.store.drop_expired_artifacts(now).await? > 0 {}
+    if app.config.profiles_kept_ms > 0 {
+        app.store.remove_stale_profiles(now.saturating_sub_unsigned(app.config.profiles_kept_ms), now).await?;
+    }
+    loop {
+        let due = app.store.due_objects(now).await?;
+        for object in &due {
+            if let Err(error) = app.objects.delete(object).await {
+                // The row stays, and with it the next try.
+                tracing::warn!(object = object.as_str(), "could not delete an object: could not {error}");
+                return Ok(None);
+            }
+            app.store.object_deleted(object).await?;
+        }
+        if due.is_empty() {
+            return Ok(None);
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use crate::admin::{keys, machines, organizations, overview};
 use crate::app::App;
-use crate::cloud::{api_keys, browsers, usage, webhooks};
+use crate::cloud::{api_keys, browsers, profiles, usage, webhooks};
 use crate::config::Class;
 use crate::gate::{Gate, admit};
-use crate::{docs, health, node, observe, openapi};
+use crate::{artifacts, docs, health, node, observe, openapi};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use utoipa::openapi::OpenApi;
@@ -23,6 +23,17 @@ fn operations(app: &App) -> (Router<App>, OpenApi) {
         .routes(key(Class::BrowsersCreate, BrowserSessionsCreate, routes!(browsers::create::create)))
         .routes(key(Class::BrowsersRead, BrowserSessionsRead, routes!(browsers::read::read)))
         .routes(key(Class::BrowsersDelete, BrowserSessionsDelete, routes!(browsers::end::end)))
+        .routes(key(Class::BrowsersWrite, BrowserSessionsCreate, routes!(browsers::change::change)))
+        .routes(key(Class::BrowsersWrite, BrowserSessionsRead, routes!(browsers::live_view::create)))
+        .routes(key(Class::BrowsersWrite, BrowserSessionsRead, routes!(browsers::live_view::revoke)))
+        .routes(key(Class::BrowsersWrite, BrowserSessionsCreate, routes!(browsers::screenshot::create)))
+        .routes(key(Class::FilesRead, BrowserSessionsRead, routes!(browsers::files::list)))
+        .routes(key(Class::FilesRead, BrowserSessionsRead, routes!(browsers::files::read)))
+        .routes(key(Class::FilesWrite, BrowserSessionsCreate, routes!(browsers::files::write)))
+        .routes(key(Class::FilesRead, BrowserSessionsRead, routes!(browsers::artifacts::list)))
+        .routes(key(Class::FilesRead, BrowserSessionsRead, routes!(browsers::artifacts::download)))
+        .routes(key(Class::ProfilesRead, BrowserSessionsRead, routes!(profiles::list)))
+        .routes(key(Class::ProfilesWrite, BrowserSessionsDelete, routes!(profiles::delete)))
         .routes(key(Class::UsageRead, OrgBilling, routes!(usage::read)))
         .routes(key(Class::ApiKeysWrite, ApiKeysManage, routes!(api_keys::create)))
         .routes(key(Class::ApiKeysRead, ApiKeysManage, routes!(api_keys::list)))
@@ -40,6 +51,7 @@ fn operations(app: &App) -> (Router<App>, OpenApi) {
         .routes(operator(routes!(machines::list)))
         .routes(operator(routes!(machines::drain)))
         .routes(operator(routes!(overview::sessions)))
+        .routes(operator(routes!(overview::upstreams)))
         .routes(operator(routes!(overview::configuration)))
         .routes(operator(routes!(overview::invariants)))
         .routes(routes!(health::health))
@@ -50,7 +62,7 @@ fn operations(app: &App) -> (Router<App>, OpenApi) {
 /// What clients reach, with the gateway's routes.
 pub fn public(app: &App, gateway: Router) -> Router {
     let (operations, document) = operations(app);
-    let mut router = operations.merge(docs::router(&document));
+    let mut router = operations.merge(docs::router(&document)).merge(artifacts::router());
     if app.config.join_token.is_some() {
         router = router.merge(node::router());
     }

@@ -5,7 +5,7 @@ use crate::gate::authenticate;
 use crate::gateway::{Known, Sessions};
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
-use vitrine_model::{Error, OrganizationId, Permissions, SessionId};
+use vitrine_model::{Error, OrganizationId, Permissions, SessionId, TokenId};
 
 impl Sessions for App {
     fn look_up<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Option<Known>, Error>> {
@@ -20,6 +20,10 @@ impl Sessions for App {
                 end_reason: session.end_reason,
             }))
         })
+    }
+
+    fn is_revoked<'a>(&'a self, token: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move { self.store.is_token_revoked(token).await.map_err(Error::internal) })
     }
 
     fn authenticate<'a>(

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use vitrine_model::{ApiKeySecret, EndReason, Entropy, Error, MachineId, OrganizationId, Permissions, Plan};
-use vitrine_store::{Organization, Store, StoreError};
+use vitrine_store::{Objects, Organization, Store, StoreError};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,7 @@ impl Server {
     pub async fn new(
         config: ServerConfig,
         store: Store,
+        objects: Objects,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         nodes: Arc<dyn NodeDial>,
@@ -51,7 +52,7 @@ impl Server {
             None => PublicUrl::FromRequest { trust_proxy: config.trust_proxy },
         };
         let gateway_config = config.gateway.clone();
-        let app = App::new(config, store, clock.clone(), entropy, public.clone()).await?;
+        let app = App::new(config, store, objects, nodes.clone(), clock.clone(), entropy, public.clone()).await?;
         let gateway = Gateway::new(
             nodes,
             Arc::new(app.clone()),
@@ -64,7 +65,7 @@ impl Server {
         Ok(Self { app, gateway })
     }
 
-    /// What clients reach: `/v1`, `/cdp`, `/health`, `/metrics`, `/docs`, `/admin/v1`.
+    /// What clients reach: `/v1`, `/cdp`, `/view`, `/artifacts`, `/health`, `/metrics`, `/docs`, `/admin/v1`.
     pub fn router(&self) -> Router {
         router::public(&self.app, self.gateway.router())
     }

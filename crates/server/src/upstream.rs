@@ -2,6 +2,9 @@
 //!
 //! It promises never to answer `Direct` for a profile that means a proxy: what is not configured is an error.
 
+pub mod health;
+
+use crate::percent;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
@@ -60,7 +63,7 @@ impl TryFrom<String> for ProxyUrl {
             return Err(NotAProxy::Host);
         }
         let (username, password) = match credentials.map(|text| text.split_once(':').unwrap_or((text, ""))) {
-            Some((user, password)) => (Some(percent_decoded(user)), Some(percent_decoded(password))),
+            Some((user, password)) => (Some(percent::decoded(user)), Some(percent::decoded(password))),
             None => (None, None),
         };
         let secret = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Secret::new);
@@ -77,33 +80,45 @@ impl From<ProxyUrl> for String {
 }
 
 impl EgressProfiles {
-    /// The upstream of a session, or why there is none.
+    /// Every configured upstream, each with its profile.
+    pub fn all(&self) -> impl Iterator<Item = (EgressProfile, &Proxy)> {
+        let held = self.dedicated_dc.iter().map(|held| (EgressProfile::DedicatedDc, &held.proxy.0));
+        let rotating = self.rotating_residential.iter().map(|url| (EgressProfile::RotatingResidential, &url.0));
+        let fixed = self.static_residential.iter().map(|url| (EgressProfile::StaticResidential, &url.0));
+        held.chain(rotating).chain(fixed)
+    }
+
+    /// The upstream of a session among those that `answers`, or why there is none.
     pub fn resolve(
         &self,
         profile: EgressProfile,
         organization: &OrganizationId,
         profile_key: Option<&str>,
         own: Option<&Proxy>,
+        answers: impl Fn(&Proxy) -> bool,
     ) -> Result<Upstream, Error> {
+        let answering = |urls: &[ProxyUrl]| -> Vec<Proxy> {
+            urls.iter().map(|url| &url.0).filter(|proxy| answers(proxy)).cloned().collect()
+        };
         let found = match profile {
             EgressProfile::SharedDc => Some(Upstream::Direct),
             EgressProfile::ByoProxy => own.cloned().map(Upstream::Fixed),
             EgressProfile::DedicatedDc => {
                 let held = self.dedicated_dc.iter().find(|held| held.organization == *organization);
-                held.map(|held| Upstream::Fixed(held.proxy.0.clone()))
+                held.map(|held| &held.proxy.0).filter(|proxy| answers(proxy)).cloned().map(Upstream::Fixed)
             }
             EgressProfile::RotatingResidential => {
-                let all: Vec<_> = self.rotating_residential.iter().map(|url| url.0.clone()).collect();
+                let all = answering(&self.rotating_residential);
                 (!all.is_empty()).then_some(Upstream::Rotating(all))
             }
             EgressProfile::StaticResidential => {
                 let key = profile_key.unwrap_or_default();
-                let weight = |url: &&ProxyUrl| affinity(organization, key, &url.0);
-                self.static_residential.iter().max_by_key(weight).map(|url| Upstream::Fixed(url.0.clone()))
+                let all = answering(&self.static_residential).into_iter();
+                all.max_by_key(|proxy| affinity(organization, key, proxy)).map(Upstream::Fixed)
             }
         };
         found.ok_or_else(|| {
-            let message = format!("no upstream is configured for egressProfile {}", profile.as_str());
+            let message = format!("no upstream that answers is configured for egressProfile {}", profile.as_str());
             Error::scheduling(SchedulingReason::EgressUnavailable, message)
         })
     }
@@ -146,26 +161,6 @@ pub fn is_inside(host: &str) -> bool {
     }
 }
 
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                at += 3;
-            }
-            None => {
-                decoded.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,7 +193,7 @@ mod tests {
         let none = EgressProfiles::default();
         let ours = organization(1);
         for profile in EgressProfile::ALL {
-            let upstream = none.resolve(profile, &ours, None, None);
+            let upstream = none.resolve(profile, &ours, None, None, |_| true);
             assert_eq!(upstream.is_ok(), profile == EgressProfile::SharedDc, "{profile:?}");
         }
     }
@@ -212,7 +207,8 @@ mod tests {
             rotating_residential: proxies.clone(),
             static_residential: proxies.clone(),
         };
-        let resolve = |profile, organization: &OrganizationId, key| profiles.resolve(profile, organization, key, None);
+        let resolve =
+            |profile, organization: &OrganizationId, key| profiles.resolve(profile, organization, key, None, |_| true);
         assert_eq!(resolve(EgressProfile::DedicatedDc, &ours, None).unwrap(), Upstream::Fixed(proxies[0].0.clone()));
         assert!(resolve(EgressProfile::DedicatedDc, &organization(2), None).is_err());
         let fixed = resolve(EgressProfile::StaticResidential, &ours, Some("shop")).unwrap();
@@ -220,6 +216,14 @@ mod tests {
         let keys: Vec<_> = (0..20).map(|key| key.to_string()).collect();
         let of_keys = keys.iter().map(|key| resolve(EgressProfile::StaticResidential, &ours, Some(key)).unwrap());
         assert!(of_keys.into_iter().any(|upstream| upstream != fixed), "keys spread over the pool");
+        let others = |proxy: &Proxy| Upstream::Fixed(proxy.clone()) != fixed;
+        let second = profiles.resolve(EgressProfile::StaticResidential, &ours, Some("shop"), None, others).unwrap();
+        assert_ne!(second, fixed, "another one while it does not answer");
+        for profile in
+            [EgressProfile::DedicatedDc, EgressProfile::RotatingResidential, EgressProfile::StaticResidential]
+        {
+            assert!(profiles.resolve(profile, &ours, None, None, |_| false).is_err(), "{profile:?}");
+        }
         assert!(matches!(
             resolve(EgressProfile::RotatingResidential, &ours, None).unwrap(),
             Upstream::Rotating(all) if all.len() == 8

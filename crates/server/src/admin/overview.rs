@@ -1,14 +1,15 @@
-//! `/admin/v1/sessions`, `/admin/v1/configuration`, `/admin/v1/invariants`: what an operator looks at.
+//! `/admin/v1/sessions`, `/admin/v1/upstreams`, `/admin/v1/configuration`, `/admin/v1/invariants`: what an operator looks at.
 
 use crate::answer::Answer;
 use crate::app::App;
 use crate::cloud::words;
+use crate::upstream::health::address;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use vitrine_model::{Error, Status};
+use vitrine_model::{EgressProfile, Error, Proxy, Status};
 use vitrine_store::Session;
 
 /// A session of any organization.
@@ -33,6 +34,28 @@ pub struct OperatorSession {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct OperatorSessionList {
     pub data: Vec<OperatorSession>,
+}
+
+/// An upstream proxy of an egress profile.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatorUpstream {
+    pub egress_profile: &'static str,
+    /// Without its credentials.
+    #[schema(example = "socks5://proxy.example.org:1080")]
+    pub address: String,
+    /// Null: it was not tried yet. While it does not answer, no session is sent there.
+    pub answers: Option<bool>,
+    /// Since when, in epoch milliseconds.
+    pub since: Option<i64>,
+    /// Of the last try that failed.
+    pub error: Option<String>,
+}
+
+/// Every configured upstream proxy.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OperatorUpstreamList {
+    pub data: Vec<OperatorUpstream>,
 }
 
 /// What must hold at every moment and does not.
@@ -72,6 +95,25 @@ impl From<Session> for OperatorSession {
 pub async fn sessions(State(app): State<App>) -> Answer<Json<OperatorSessionList>> {
     let sessions = app.all_sessions().await?;
     Ok(Json(OperatorSessionList { data: sessions.into_iter().map(OperatorSession::from).collect() }))
+}
+
+/// List the upstream proxies of the egress profiles, and whether they answer.
+#[utoipa::path(
+    get, path = "/admin/v1/upstreams", operation_id = "listUpstreams", tag = "Operator",
+    responses((status = 200, description = "As they are configured", body = OperatorUpstreamList))
+)]
+pub async fn upstreams(State(app): State<App>) -> Answer<Json<OperatorUpstreamList>> {
+    let upstream = |(profile, proxy): (EgressProfile, &Proxy)| {
+        let found = app.upstream_health.of(proxy);
+        OperatorUpstream {
+            egress_profile: profile.as_str(),
+            address: address(proxy),
+            answers: found.as_ref().map(|found| found.answers),
+            since: found.as_ref().map(|found| found.since),
+            error: found.and_then(|found| found.error),
+        }
+    };
+    Ok(Json(OperatorUpstreamList { data: app.config.egress_profiles.all().map(upstream).collect() }))
 }
 
 /// The settings in effect, without their secrets.

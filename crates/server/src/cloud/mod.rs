@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 pub mod browsers;
+pub mod profiles;
 pub mod usage;
 pub mod webhooks;
 

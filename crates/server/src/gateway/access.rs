@@ -8,10 +8,11 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::timeout;
 use vitrine_model::token::{Claims, Scope};
 use vitrine_model::wire::{Dial, DialError, Purpose};
-use vitrine_model::{Code, EpochMs, Error, MachineId, Permission, RunId, SessionId};
+use vitrine_model::{Code, EpochMs, Error, MachineId, Permission, RunId, SessionId, TokenId};
 
 /// A session that the bearer may reach, and where it is.
 #[derive(Debug, Clone)]
@@ -22,12 +23,50 @@ pub(super) struct Access {
     expires_at: EpochMs,
     /// The token it came with.
     token: Option<String>,
+    /// What made the token revocable.
+    token_id: Option<TokenId>,
+}
+
+/// What has to stay good while a client is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// The session's own token: it is good as long as its session and needs no second look.
+    Session,
+    Key,
+    /// A token that was made by request.
+    Token {
+        id: TokenId,
+        expires_at: EpochMs,
+    },
+}
+
+/// What a viewer wants of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// The picture, acting in it where the token lets.
+    Picture,
+    ReadFiles,
+    WriteFiles,
+}
+
+impl Want {
+    fn is_granted_by(self, scope: Scope) -> bool {
+        match self {
+            Want::Picture => matches!(scope, Scope::View | Scope::Control),
+            Want::ReadFiles => matches!(scope, Scope::View | Scope::Control | Scope::Files),
+            Want::WriteFiles => matches!(scope, Scope::Control | Scope::Files),
+        }
+    }
 }
 
 impl Access {
-    /// Whether an API key opened it. A token needs no second look: it is good as long as its session.
-    pub(super) fn is_by_key(&self) -> bool {
-        self.token.is_none()
+    /// What has to stay good.
+    pub(super) fn guard(&self) -> Guard {
+        match (&self.token, &self.token_id) {
+            (None, _) => Guard::Key,
+            (Some(_), None) => Guard::Session,
+            (Some(_), Some(id)) => Guard::Token { id: id.clone(), expires_at: self.expires_at },
+        }
     }
 }
 
@@ -41,7 +80,7 @@ impl Gateway {
                 return Err(unauthenticated("the token is wrong or has expired").into());
             };
             let Claims { run, machine, expires_at, .. } = claims;
-            return Ok(Access { session, run, machine, expires_at, token: Some(token.clone()) });
+            return Ok(Access { session, run, machine, expires_at, token: Some(token.clone()), token_id: None });
         }
         if !headers.contains_key(AUTHORIZATION) {
             return Err(unauthenticated("expected the session's token in the query or an API key in the header").into());
@@ -55,7 +94,54 @@ impl Gateway {
         let known = self.sessions.look_up(&session).await?.filter(|known| known.organization == organization);
         let known = known.ok_or_else(|| Error::not_found("session"))?;
         let (run, machine) = place(&known)?;
-        Ok(Access { session, run, machine, expires_at: known.token_expires_at, token: None })
+        Ok(Access { session, run, machine, expires_at: known.token_expires_at, token: None, token_id: None })
+    }
+
+    /// Lets a viewer in by a token; answers also whether it may act.
+    pub(super) async fn admit_viewer(
+        &self,
+        session: SessionId,
+        token: &str,
+        want: Want,
+    ) -> Result<(Access, bool), Refusal> {
+        let wrong = || unauthenticated("the token is wrong, has expired or was revoked");
+        let claims = self.signing_key.verify(&session, token, self.clock.now()).ok_or_else(wrong)?;
+        if let Some(id) = &claims.id
+            && self.sessions.is_revoked(id).await?
+        {
+            return Err(wrong().into());
+        }
+        let Claims { run, machine, expires_at, scope, id, .. } = claims;
+        match want.is_granted_by(scope) {
+            true => {
+                let token = Some(token.to_owned());
+                let access = Access { session, run, machine, expires_at, token, token_id: id };
+                Ok((access, scope == Scope::Control))
+            }
+            // A good token for something else opens nothing here, like a bad one.
+            false if want != Want::WriteFiles => Err(wrong().into()),
+            false => Err(Error::new(Code::PermissionDenied, "this page may look, not act").into()),
+        }
+    }
+
+    /// Resolves once a token was revoked or has expired. It is looked at as often as the client is pinged.
+    pub(super) fn end_of_token(&self, id: TokenId, expires_at: EpochMs) -> BoxFuture<'static, Farewell> {
+        let (sessions, clock) = (Arc::clone(&self.sessions), Arc::clone(&self.clock));
+        let every = self.config.ping_time();
+        async move {
+            loop {
+                let left = u64::try_from(expires_at.saturating_sub(clock.now())).unwrap_or(0);
+                if left == 0 {
+                    return Farewell::TokenRevoked;
+                }
+                tokio::time::sleep(every.min(Duration::from_millis(left))).await;
+                // A database that does not answer says nothing about the token.
+                if sessions.is_revoked(&id).await.unwrap_or(false) {
+                    return Farewell::TokenRevoked;
+                }
+            }
+        }
+        .boxed()
     }
 
     /// Resolves once the API key in the header is good no more. It is looked at as often as the client is pinged: another server

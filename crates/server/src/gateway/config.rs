@@ -1,5 +1,6 @@
 //! What an operator may set of the gateway, each figure with its unit in its name.
 
+use crate::files::UploadLimits;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ pub struct GatewayConfig {
     /// The longest wait for each step of a goodbye: for a frame in flight to end, for the reason of an end, for the close frame
     /// to arrive.
     pub farewell_ms_max: u64,
+    /// Largest file that is put into a session.
+    pub upload_bytes_max: u64,
+    /// Whoever sends or fetches a file may pause for so long.
+    pub file_pause_ms_max: u64,
 }
 
 impl Default for GatewayConfig {
@@ -31,6 +36,8 @@ impl Default for GatewayConfig {
             ping_ms: 20_000,
             silence_ms_max: 30_000,
             farewell_ms_max: 2_000,
+            upload_bytes_max: 1024 * 1024 * 1024,
+            file_pause_ms_max: 30_000,
         }
     }
 }
@@ -46,6 +53,15 @@ impl GatewayConfig {
 
     pub(super) fn silence_time(&self) -> Duration {
         Duration::from_millis(self.silence_ms_max)
+    }
+
+    /// What a file that is put into a session is bounded by.
+    pub(crate) fn upload_limits(&self) -> UploadLimits {
+        UploadLimits { bytes_max: self.upload_bytes_max, pause_max: self.file_pause_time() }
+    }
+
+    pub(crate) fn file_pause_time(&self) -> Duration {
+        Duration::from_millis(self.file_pause_ms_max)
     }
 
     pub(super) fn farewell_time(&self) -> Duration {

@@ -19,20 +19,23 @@ mod public_url;
 mod refusal;
 mod registry;
 mod splice;
+mod view;
+mod viewer;
 
 pub use config::GatewayConfig;
 pub use metrics::GatewayMetrics;
 pub use public_url::{Base, NotABase, PublicUrl};
 
 use crate::Clock;
+use access::Guard;
 use address::{Address, Target};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, get};
 use client::Handshake;
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::{BoxFuture, Either, pending, select};
 use http::HeaderMap;
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
@@ -43,7 +46,9 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use vitrine_model::token::SigningKey;
 use vitrine_model::wire::{Dial, DialError, Purpose};
-use vitrine_model::{EndReason, EpochMs, Error, MachineId, OrganizationId, Permissions, RunId, SessionId, Status};
+use vitrine_model::{
+    EndReason, EpochMs, Error, MachineId, OrganizationId, Permissions, RunId, SessionId, Status, TokenId,
+};
 
 /// A connection's bytes, whatever carries them.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -91,6 +96,9 @@ pub trait Sessions: Send + Sync + 'static {
         &'a self,
         headers: &'a HeaderMap,
     ) -> BoxFuture<'a, Result<(OrganizationId, Permissions), Error>>;
+
+    /// Whether a token was revoked.
+    fn is_revoked<'a>(&'a self, token: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>>;
 }
 
 /// Why the gateway leaves a client.
@@ -100,7 +108,8 @@ pub enum Farewell {
     ServerShutdown,
     /// The server is replaced and will be back: 1012. The sessions live on; clients may connect again.
     ServiceRestart,
-    /// The API key that let the client in is good no more: 4401. Never the end of a client that came with a token.
+    /// The API key or the token that let the client in is good no more: 4401. Never the end of a client that came with the
+    /// session's own token.
     TokenRevoked,
 }
 
@@ -132,9 +141,16 @@ impl Gateway {
         Self { nodes, sessions, signing_key, public, clock, metrics, config: Arc::new(config), registry }
     }
 
-    /// Everything under `/cdp/`.
+    /// Everything under `/cdp/` and `/view/`.
     pub fn router(&self) -> Router {
-        Router::new().route("/cdp/{*path}", any(cdp)).with_state(Arc::new(self.clone()))
+        Router::new()
+            .route("/cdp/{*path}", any(cdp))
+            .route("/view/{session}", get(viewer::page))
+            .route("/view/assets/{hash}/{name}", get(viewer::asset))
+            .route("/view/{session}/ws", any(view::socket))
+            .route("/view/{session}/files", get(view::files))
+            .route("/view/{session}/files/raw", get(view::read).put(view::write))
+            .with_state(Arc::new(self.clone()))
     }
 
     /// Lets nobody in any more, tells every client why, and returns when all have left.
@@ -157,21 +173,22 @@ impl Gateway {
             Target::Browser => None,
             Target::Socket(path) => Some(path.as_str()),
         };
-        self.connect(&parts, upgrade, access, path).await
+        self.connect(&parts, upgrade, access, Purpose::Client, path).await
     }
 
-    /// Joins a client to the WebSocket at `path`, or to the browser's own.
+    /// Joins a client to the WebSocket at `path`, or to the one that the machine names for the purpose.
     async fn connect(
         &self,
         request: &Parts,
         upgrade: OnUpgrade,
         mut access: access::Access,
+        purpose: Purpose,
         path: Option<&str>,
     ) -> Result<Response, Refusal> {
         let handshake = Handshake::of(request)?;
-        let by_key = access.is_by_key();
+        let guard = access.guard();
         let (place, farewell) = self.registry.enter(&access.session, &self.config)?;
-        let connected = self.reach(&mut access, Purpose::Client).await?;
+        let connected = self.reach(&mut access, purpose).await?;
         let path = path.unwrap_or(&connected.browser_path).to_owned();
         // A tab may close without its browser.
         let gone = if path.starts_with("/devtools/page/") { "target_gone" } else { "browser_gone" };
@@ -180,10 +197,12 @@ impl Gateway {
         let (config, metrics) = (Arc::clone(&self.config), self.metrics.clone());
         metrics.opened.inc();
         let told = farewell.map(|told| told.unwrap_or(Farewell::ServerShutdown));
-        let farewell: BoxFuture<'static, Farewell> = match by_key {
-            true => select(told, self.refusal_of_key(&request.headers)).map(|first| first.factor_first().0).boxed(),
-            false => told.boxed(),
+        let refused = match guard {
+            Guard::Session => pending().boxed(),
+            Guard::Key => self.refusal_of_key(&request.headers),
+            Guard::Token { id, expires_at } => self.end_of_token(id, expires_at),
         };
+        let farewell = select(told, refused).map(|first| first.factor_first().0).boxed();
         self.registry.spawn(async move {
             let _place = place;
             // A farewell before the client's connection is a WebSocket leaves no place for a close frame.

@@ -63,6 +63,11 @@ impl Base {
         self.ws(&format!("/cdp/{session}?token={token}"))
     }
 
+    /// The page where a person looks at a session. The token stands in the fragment, which no browser sends anywhere.
+    pub fn view(&self, session: &SessionId, token: &str) -> String {
+        self.http(&format!("/view/{session}#token={token}"))
+    }
+
     /// Host and prefix, without a scheme.
     pub fn address(&self) -> String {
         format!("{}{}", self.authority, self.prefix)

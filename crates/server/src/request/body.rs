@@ -20,10 +20,13 @@ pub struct Limits {
 
 /// Reads the whole body as a JSON object.
 pub async fn object(body: Body, limits: Limits) -> Result<Map<String, Value>, Error> {
-    match tokio::time::timeout(limits.time_max, whole(body, limits.bytes_max)).await {
-        Ok(bytes) => parse(&bytes?),
-        Err(_) => Err(Error::invalid("body", "was not sent in time")),
-    }
+    parse(&bytes(body, limits).await?)
+}
+
+/// Reads the whole body.
+pub async fn bytes(body: Body, limits: Limits) -> Result<Bytes, Error> {
+    let read = tokio::time::timeout(limits.time_max, whole(body, limits.bytes_max)).await;
+    read.unwrap_or_else(|_| Err(Error::invalid("body", "was not sent in time")))
 }
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Error> {

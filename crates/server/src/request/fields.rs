@@ -2,6 +2,7 @@
 //!
 //! A field that is missing is `None`; one that is there with a wrong type is an error, `null` too.
 
+use super::query::ID_TEXT_BYTES_MAX;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
 use vitrine_model::Error;
@@ -84,6 +85,17 @@ impl<'a> Fields<'a> {
         let Some(value) = self.map.get(field) else { return Ok(None) };
         let map = value.as_object().ok_or_else(|| self.wrong(field, "expected an object"))?;
         Ok(Some(Fields { map, path: self.name(field) }))
+    }
+
+    /// Whether a field is an object rather than a plain value.
+    pub fn is_object(&self, field: &str) -> bool {
+        self.map.get(field).is_some_and(Value::is_object)
+    }
+
+    /// The `id` of an existing thing: missing is a mistake; what cannot be an id is simply not there.
+    pub fn id<T: std::str::FromStr>(&self, field: &str, what: &str) -> Result<T, Error> {
+        let text = self.required(field, self.text(field, 1..=ID_TEXT_BYTES_MAX)?)?;
+        text.parse().map_err(|_| Error::not_found(what))
     }
 
     /// A list of words of a closed list, each at most once.

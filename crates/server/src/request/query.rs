@@ -13,7 +13,7 @@ use crate::answer::Failure;
 pub struct Query(BTreeMap<String, String>);
 
 /// Longest text that is looked up as an id; longer text cannot be one.
-const ID_TEXT_BYTES_MAX: usize = 64;
+pub(super) const ID_TEXT_BYTES_MAX: usize = 64;
 
 impl Query {
     /// A value as it stands.
@@ -31,9 +31,14 @@ impl Query {
 
     /// The `id` of an existing thing: missing or empty is a mistake; what cannot be an id is simply not there.
     pub fn id<T: std::str::FromStr>(&self, what: &str) -> Result<T, Error> {
-        match self.text("id") {
-            None | Some("") => Err(Error::invalid("id", "is missing")),
-            Some(text) if text.len() > ID_TEXT_BYTES_MAX => Err(Error::invalid("id", "is too long to be an id")),
+        self.named_id("id", what)
+    }
+
+    /// The same under another name.
+    pub fn named_id<T: std::str::FromStr>(&self, name: &str, what: &str) -> Result<T, Error> {
+        match self.text(name) {
+            None | Some("") => Err(Error::invalid(name, "is missing")),
+            Some(text) if text.len() > ID_TEXT_BYTES_MAX => Err(Error::invalid(name, "is too long to be an id")),
             Some(text) => text.parse().map_err(|_| Error::not_found(what)),
         }
     }

@@ -28,7 +28,7 @@ async fn a_session_is_queued_ready_and_over() {
     assert_eq!((session.status, &session.body["status"]), (200, &json!("ready")), "{session:?}");
     let url = session.body["cdpUrl"].as_str().unwrap();
     assert!(url.starts_with(&format!("ws://{}/cdp/{id}?token=", harness.address)), "{url}");
-    assert_eq!(session.body["artifacts"], json!({"screenshots": [], "har": null, "recording": null}));
+    assert_eq!(session.body["artifacts"], json!({"screenshots": [], "har": null, "recording": null, "downloads": []}));
     assert_eq!(session.body["duration"], json!(null));
     assert_eq!(session.body["region"], "iad");
     let started_at = session.body["startedAt"].as_i64().unwrap();
@@ -186,8 +186,9 @@ async fn a_request_that_is_sent_again_makes_one_session() {
     assert_eq!((again.status, &again.body), (201, &first.body));
     send("one", "{}").await.expect(400, "INVALID_REQUEST");
     send(&"x".repeat(256), "{}").await.expect(400, "INVALID_REQUEST");
-    send("two", r#"{"har":true}"#).await.expect(501, "NOT_IMPLEMENTED");
-    send("two", r#"{"har":true}"#).await.expect(501, "NOT_IMPLEMENTED");
+    let refused = r#"{"egressProfile":"dedicated-dc"}"#;
+    send("two", refused).await.expect(503, "SCHEDULING_FAILED");
+    send("two", refused).await.expect(503, "SCHEDULING_FAILED");
     assert_eq!(send("three", "{}").await.status, 201);
     let list = harness.as_us("GET", "/v1/browsers", None).await;
     assert_eq!(list.body["data"].as_array().unwrap().len(), 2);

@@ -9,6 +9,18 @@ use vitrine_model::wire::{Alive, BeatAnswer, EgressBytes, Register, StepAnswer, 
 use vitrine_model::{EndReason, SchedulingReason, Secret, SessionId};
 use vitrine_server::upstream::ProxyUrl;
 
+/// An upstream proxy that takes connections.
+async fn upstream() -> (tokio::net::TcpListener, u16) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// Names of this machine.
+fn here<const N: usize>(names: [&str; N]) -> std::collections::BTreeMap<String, std::net::IpAddr> {
+    names.map(|name| (name.to_owned(), std::net::Ipv4Addr::LOCALHOST.into())).into()
+}
+
 #[tokio::test]
 async fn without_a_machine_it_is_degraded_and_a_session_waits_for_one() {
     let mut harness = Harness::raised().await;
@@ -73,9 +85,10 @@ async fn a_region_that_nobody_has_is_told_at_once() {
 #[tokio::test]
 async fn configured_profiles_reach_the_machine_and_dropped_ones_fail() {
     let mut config = raised();
-    let proxy = ProxyUrl::try_from("http://user:geheim@upstream.example:8080".to_owned()).unwrap();
+    let (_upstream, port) = upstream().await;
+    let proxy = ProxyUrl::try_from(format!("http://user:geheim@upstream.example:{port}")).unwrap();
     config.egress_profiles.rotating_residential = vec![proxy.clone(), proxy];
-    config.egress_hosts = vec!["127.0.0.1".into(), "proxy.test".into()];
+    config.egress_hosts = here(["127.0.0.1", "upstream.example"]);
     let mut harness = Harness::start(config).await;
     let node = harness.node(4).await;
     let body = json!({"egressProfile": "rotating-residential"});
@@ -86,7 +99,9 @@ async fn configured_profiles_reach_the_machine_and_dropped_ones_fail() {
     let named = json!({"proxy": {"protocol": "http", "host": "127.0.0.1", "port": 1}});
     assert_eq!(harness.as_us("POST", "/v1/browsers", Some(named)).await.status, 201, "the operator named it");
     let settings = harness.as_operator("GET", "/admin/v1/configuration", None).await;
-    assert!(settings.text.contains("http://***@upstream.example:8080") && !settings.text.contains("geheim"));
+    assert!(
+        settings.text.contains(&format!("http://***@upstream.example:{port}")) && !settings.text.contains("geheim")
+    );
     harness.finish().await;
 }
 
@@ -224,8 +239,10 @@ fn register(node: &FakeNode) -> Vec<u8> {
 #[tokio::test]
 async fn what_lost_its_upstream_fails_and_never_goes_out_directly() {
     let mut config = raised();
+    let (_upstream, port) = upstream().await;
     config.egress_profiles.rotating_residential =
-        vec![ProxyUrl::try_from("http://upstream.example:8080".to_owned()).unwrap()];
+        vec![ProxyUrl::try_from(format!("http://upstream.example:{port}")).unwrap()];
+    config.egress_hosts = here(["upstream.example"]);
     let harness = Harness::start(config).await;
     let node = FakeNode::register(&harness.server, 4).await;
     let mut sessions = Vec::new();

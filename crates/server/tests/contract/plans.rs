@@ -1,4 +1,4 @@
-//! What each plan has, what it lacks, and what is not built yet whatever the plan.
+//! What each plan has, and what it lacks.
 
 use crate::support::{Harness, Reply, raised};
 use serde_json::{Value, json};
@@ -7,16 +7,16 @@ use vitrine_model::Plan;
 /// A wish and the cheapest plan that has it; then what a plan that has it is answered.
 fn features() -> Vec<(Value, Plan, u16)> {
     vec![
-        (json!({"stealth": true}), Plan::Builder, 501),
+        (json!({"stealth": true}), Plan::Builder, 201),
         (json!({"weight": "heavy"}), Plan::Pro, 201),
-        (json!({"recording": true}), Plan::Pro, 501),
+        (json!({"recording": true}), Plan::Pro, 201),
         (json!({"isolation": "dedicated"}), Plan::Pro, 201),
         (json!({"egressProfile": "dedicated-dc"}), Plan::Pro, 503),
         (json!({"egressProfile": "rotating-residential"}), Plan::Scale, 503),
         (json!({"egressProfile": "static-residential"}), Plan::Scale, 503),
-        (json!({"captcha": true}), Plan::Free, 501),
-        (json!({"har": true}), Plan::Free, 501),
-        (json!({"profileKey": "shop"}), Plan::Free, 501),
+        (json!({"captcha": true}), Plan::Free, 201),
+        (json!({"har": true}), Plan::Free, 201),
+        (json!({"profileKey": "shop"}), Plan::Free, 201),
         (json!({"proxy": {"protocol": "http", "host": "a.example", "port": 1}}), Plan::Free, 201),
     ]
 }
@@ -24,10 +24,6 @@ fn features() -> Vec<(Value, Plan, u16)> {
 fn check_refusal(answer: &Reply, status: u16, wish: &Value) {
     match status {
         201 => assert_eq!(answer.status, 201, "{wish} {answer:?}"),
-        501 => {
-            answer.expect(501, "NOT_IMPLEMENTED");
-            assert_eq!(answer.body["field"], json!(wish.as_object().unwrap().keys().next().unwrap()));
-        }
         _ => {
             answer.expect(503, "SCHEDULING_FAILED");
             assert_eq!(answer.body["reason"], "egress_unavailable");

@@ -15,7 +15,7 @@ use vitrine_model::wire::{Dial, DialError};
 use vitrine_model::{ApiKeySecret, Entropy, MachineId, Plan};
 use vitrine_server::gateway::{Connected, NodeDial};
 use vitrine_server::{Server, ServerConfig, SystemClock};
-use vitrine_store::{Location, Store, StoreOptions};
+use vitrine_store::{Location, Objects, ObjectsLocation, Store, StoreOptions};
 
 /// Longest wait for anything in a test.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,6 +61,8 @@ pub struct Harness {
     pub address: SocketAddr,
     pub key: String,
     pub operator_key: String,
+    pub objects: Objects,
+    _objects_folder: TempDir,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     _directory: Option<TempDir>,
@@ -89,7 +91,10 @@ impl Harness {
         let operator_key = ApiKeySecret::operator(entropy().as_ref());
         config.operator_key = Some(operator_key.hash());
         let store = Store::open(location, StoreOptions::default()).await.unwrap();
-        let server = Server::new(config, store.clone(), Arc::new(SystemClock), entropy(), Arc::new(NoNodes)).await;
+        let objects_folder = tempfile::tempdir().unwrap();
+        let objects = Objects::open(ObjectsLocation::Folder(objects_folder.path().join("objects"))).unwrap();
+        let clock = Arc::new(SystemClock);
+        let server = Server::new(config, store.clone(), objects.clone(), clock, entropy(), Arc::new(NoNodes)).await;
         let server = server.unwrap();
         let organization = server.create_organization("ours", Plan::Scale).await.unwrap();
         let key = server.create_api_key(&organization.id, "first").await.unwrap();
@@ -107,6 +112,8 @@ impl Harness {
             address,
             key: key.reveal().to_owned(),
             operator_key: operator_key.reveal().to_owned(),
+            objects,
+            _objects_folder: objects_folder,
             stop,
             tasks,
             _directory: None,
@@ -129,7 +136,8 @@ impl Harness {
     /// A second server on the same store, which serves no clients.
     pub async fn another_server(&self, config: ServerConfig) -> Server {
         let clock = Arc::new(SystemClock);
-        Server::new(config, self.store.clone(), clock, entropy(), Arc::new(NoNodes)).await.unwrap()
+        let objects = self.objects.clone();
+        Server::new(config, self.store.clone(), objects, clock, entropy(), Arc::new(NoNodes)).await.unwrap()
     }
 
     /// A key of a new organization.

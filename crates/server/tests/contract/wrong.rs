@@ -25,7 +25,16 @@ async fn every_field_with_a_wrong_value_is_named() {
             expect_wrong(&harness, json!({ field: value }), field).await;
         }
     }
-    for field in ["stealth", "recording", "captcha", "har"] {
+    for value in foreign().into_iter().filter(|value| !value.is_object()).chain([json!(0), json!("true"), json!("")]) {
+        expect_wrong(&harness, json!({ "har": value }), "har").await;
+    }
+    for value in foreign().into_iter().chain([json!("REDACT"), json!(""), json!(true)]) {
+        expect_wrong(&harness, json!({"har": {"secrets": value}}), "har.secrets").await;
+    }
+    for value in foreign().into_iter().chain([json!("1"), json!(true), json!(64 * 1024 * 1024 + 1)]) {
+        expect_wrong(&harness, json!({"har": {"bodyBytesMax": value}}), "har.bodyBytesMax").await;
+    }
+    for field in ["stealth", "recording", "captcha"] {
         for value in foreign().into_iter().chain([json!(0), json!(1), json!("true"), json!("")]) {
             expect_wrong(&harness, json!({ field: value }), field).await;
         }

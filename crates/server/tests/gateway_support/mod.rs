@@ -20,7 +20,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use vitrine_model::token::{Claims, SIGNING_KEY_BYTES, Scope, SigningKey};
 use vitrine_model::wire::{Dial, DialError, Purpose};
-use vitrine_model::{Code, EndReason, Error, MachineId, OrganizationId, Permissions, RunId, SessionId, Status};
+use vitrine_model::{
+    Code, EndReason, Error, MachineId, OrganizationId, Permissions, RunId, SessionId, Status, TokenId,
+};
 use vitrine_server::gateway::{
     Base, Connected, Gateway, GatewayConfig, GatewayMetrics, Known, NodeDial, PublicUrl, Sessions,
 };
@@ -96,6 +98,11 @@ impl Sessions for Rows {
     fn look_up<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<Option<Known>, Error>> {
         let known = self.known.lock().unwrap().clone();
         async move { Ok(known) }.boxed()
+    }
+
+    fn is_revoked<'a>(&'a self, _: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
+        let revoked = self.revoked.load(Ordering::Relaxed);
+        async move { Ok(revoked) }.boxed()
     }
 
     fn authenticate<'a>(

@@ -13,6 +13,7 @@ use vitrine_model::{Entropy, MachineId};
 const API_KEY: &str = "api-key";
 const OPERATOR_KEY: &str = "operator-key";
 const DATABASE: &str = "vitrine.db";
+const OBJECTS: &str = "objects";
 const MACHINE: &str = "machine-id";
 const LOCK: &str = "lock";
 const OWNER_ONLY_FILE: u32 = 0o600;
@@ -46,6 +47,11 @@ impl DataDir {
     /// Where SQLite keeps its rows.
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
+    }
+
+    /// Where the bytes that sessions leave behind are.
+    pub fn objects(&self) -> PathBuf {
+        self.path.join(OBJECTS)
     }
 
     pub fn api_key_file(&self) -> PathBuf {

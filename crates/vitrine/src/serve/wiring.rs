@@ -18,7 +18,7 @@ use vitrine_server::config::ReserveMb;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
 use vitrine_server::webhooks::WebhookConfig;
 use vitrine_server::{Clock as _, Server, ServerConfig, SystemClock};
-use vitrine_store::{Location, Store, StoreOptions};
+use vitrine_store::{Location, Objects, ObjectsLocation, Store, StoreOptions};
 
 /// The machine of a server that has only its own.
 const PROVIDER: &str = "local";
@@ -49,12 +49,14 @@ impl Running {
         let machine = data.machine(entropy.as_ref())?;
         let store = Store::open(location(config, data), StoreOptions::default()).await;
         let store = store.context("could not open the database")?;
+        let objects =
+            Objects::open(ObjectsLocation::Folder(data.objects())).map_err(|error| anyhow!("could not {error}"))?;
         let now = SystemClock.now();
         let (operator_key, made_keys) = first_start::prepare(data, &store, entropy.as_ref(), now).await?;
         let to_node = ToNode::new();
         let server_config = ServerConfig { operator_key: Some(operator_key), ..server_config(config) };
-        let server =
-            Server::new(server_config, store.clone(), Arc::new(SystemClock), entropy, Arc::new(to_node.clone()));
+        let (clock, nodes) = (Arc::new(SystemClock), Arc::new(to_node.clone()));
+        let server = Server::new(server_config, store.clone(), objects, clock, entropy, nodes);
         let server = server.await.map_err(|error| anyhow!("could not {error}"))?;
 
         let shutdown = CancellationToken::new();
@@ -143,7 +145,10 @@ fn server_config(config: &Config) -> ServerConfig {
         cors_origins: config.server.cors_origins.clone(),
         plans: config.plans.clone(),
         rate_limits: config.rate_limits.0.clone(),
-        egress_hosts: hosts.map(|(name, _)| name.trim().to_owned()).collect(),
+        // Checked before: what does not parse is no configuration that starts.
+        egress_hosts: hosts
+            .filter_map(|(name, address)| Some((name.trim().to_owned(), address.trim().parse().ok()?)))
+            .collect(),
         egress_profiles: EgressProfiles {
             dedicated_dc: profiles.dedicated_dc.iter().map(held).collect(),
             rotating_residential: profiles.rotating_residential.clone(),

@@ -105,8 +105,6 @@ async fn the_command_line_drives_a_session() {
     assert_eq!((code, output.trim()), (0, format!("ended {id}").as_str()));
     let (code, _, error) = run(&["browser", "show", &"z".repeat(32)]);
     assert!(code == 3 && error.contains("NOT_FOUND"), "{code} {error}");
-    let (code, _, error) = run(&["browser", "create", "--stealth"]);
-    assert!(code == 1 && error.contains("NOT_IMPLEMENTED"), "{code} {error}");
 
     let (code, output, error) =
         run(&["keys", "create", "--name", "reader", "--permission", "browser_sessions:read", "--json"]);

@@ -57,7 +57,7 @@ pub struct CreatedBrowser {
     ),
     responses(
         (status = 201, description = "Queued", body = CreatedBrowser),
-        (status = 501, description = "`NOT_IMPLEMENTED`: `field` is understood but not acted on yet", body = ErrorBody),
+        (status = 409, description = "`PROFILE_IN_USE`: another session that is not over has the `profileKey`", body = ErrorBody),
         (status = 503, description = "`SCHEDULING_FAILED` with `reason`", body = ErrorBody),
     )
 )]
@@ -81,7 +81,6 @@ pub async fn create(
 async fn make(app: &App, caller: &Caller, wish: Wish) -> Result<CreatedBrowser, Error> {
     let plan = caller.organization.plan;
     wish.check_plan(&app.config, plan)?;
-    wish.check_built()?;
     let spec = wish.spec(&app.config, plan);
     check_placeable(app, caller, &spec).await?;
     let session = queue(app, caller, spec).await?;
@@ -97,7 +96,7 @@ async fn check_placeable(app: &App, caller: &Caller, spec: &BrowserSpec) -> Resu
         return Err(Error::scheduling(SchedulingReason::NoCapacity, message));
     }
     let organization = caller.organization_id();
-    app.config.egress_profiles.resolve(spec.egress_profile, organization, None, spec.proxy.as_ref())?;
+    app.upstream(spec.egress_profile, organization, spec.profile_key.as_deref(), spec.proxy.as_ref())?;
     let configured = |region: &&str| app.config.regions.iter().any(|known| known == region);
     let region = spec.region.as_deref().filter(|region| !configured(region));
     let reserve_mb = app.config.reserve_mb.of(spec.weight);
@@ -124,8 +123,8 @@ async fn queue(app: &App, caller: &Caller, spec: BrowserSpec) -> Result<Session,
         api_key: Some(caller.key.id.clone()),
         reserve_mb: app.config.reserve_mb.of(spec.weight),
         limit_mb: browser::limit_mb(app.config.browser_base_mb, spec.weight),
+        profile_key: spec.profile_key.clone(),
         workload: Workload::Browser(spec),
-        profile_key: None,
         queue_deadline: now.saturating_add_unsigned(app.config.queue_deadline_ms),
     };
     let made = app.store.create_session(&new, create_limits(limits, now), now).await.map_err(Error::internal)?;

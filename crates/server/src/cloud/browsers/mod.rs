@@ -1,8 +1,13 @@
 //! Browser sessions: what clients see of them.
 
+pub mod artifacts;
+pub mod change;
 pub mod create;
 pub mod end;
+pub mod files;
+pub mod live_view;
 pub mod read;
+pub mod screenshot;
 pub mod wish;
 
 use crate::app::App;
@@ -11,8 +16,9 @@ use crate::gate::Caller;
 use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
-use vitrine_model::{EgressProfile, EndReason, Error, Isolation, Permission, Status, Weight};
-use vitrine_store::Session;
+use vitrine_model::token::Scope;
+use vitrine_model::{ArtifactKind, EgressProfile, EndReason, Error, Isolation, Permission, SessionId, Status, Weight};
+use vitrine_store::{Artifact, Session};
 
 /// A browser session.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -26,6 +32,9 @@ pub struct Browser {
     /// ended, and for keys without `browser_sessions:create`.
     #[schema(example = "wss://browsers.example.org/cdp/mm3e4k0vmv0c5t1s9e0z7r2k8q4w6y3a?token=cdp.…")]
     pub cdp_url: Option<String>,
+    /// A page where a person watches it. Null until it is ready and after it ended.
+    #[schema(example = "https://browsers.example.org/view/mm3e4k0vmv0c5t1s9e0z7r2k8q4w6y3a#token=view.…")]
+    pub live_view_url: Option<String>,
     #[schema(schema_with = weights)]
     pub weight: Weight,
     #[schema(schema_with = isolations)]
@@ -59,12 +68,29 @@ pub struct Browser {
     pub egress: Egress,
 }
 
-/// What a session leaves behind.
+/// The keys of what a session leaves behind; `GET /v1/browsers/artifacts/download` says where each is fetched.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct Artifacts {
     pub screenshots: Vec<String>,
     pub har: Option<String>,
     pub recording: Option<String>,
+    pub downloads: Vec<String>,
+}
+
+impl Artifacts {
+    fn of(all: Vec<Artifact>) -> Self {
+        let mut keys = Self::default();
+        for Artifact { kind, key, .. } in all {
+            match kind {
+                ArtifactKind::Screenshot => keys.screenshots.push(key),
+                ArtifactKind::Download => keys.downloads.push(key),
+                // The first has the plain name; a second one is of a run that was interrupted.
+                ArtifactKind::Har => keys.har = keys.har.or(Some(key)),
+                ArtifactKind::Recording => keys.recording = keys.recording.or(Some(key)),
+            }
+        }
+        keys
+    }
 }
 
 /// Why a session failed.
@@ -144,6 +170,12 @@ fn cdp_url(app: &App, caller: &Caller, session: &Session, headers: &HeaderMap) -
     app.cdp_url(session, headers)
 }
 
+/// A session of the caller's organization.
+async fn owned(app: &App, caller: &Caller, id: &SessionId) -> Result<Session, Error> {
+    let session = app.store.session_of(caller.organization_id(), id).await;
+    session.map_err(Error::internal)?.ok_or_else(|| Error::not_found("session"))
+}
+
 /// A session as its owner sees it.
 pub async fn view(app: &App, caller: &Caller, session: Session, headers: &HeaderMap) -> Result<Browser, Error> {
     let spec = session.browser();
@@ -151,14 +183,17 @@ pub async fn view(app: &App, caller: &Caller, session: Session, headers: &Header
         Some(machine) => app.region_of(machine).await?,
         None => spec.region.clone(),
     };
+    let artifacts = app.store.artifacts(&session.id).await.map_err(Error::internal)?;
+    let watched_until = app.token_expires_at(&session);
     Ok(Browser {
         cdp_url: cdp_url(app, caller, &session, headers)?,
+        live_view_url: app.live_view_url(&session, Scope::View, watched_until, None, headers)?,
         id: session.id.to_string(),
         status: session.status,
         weight: spec.weight,
         isolation: spec.isolation,
         egress_profile: spec.egress_profile,
-        artifacts: Artifacts::default(),
+        artifacts: Artifacts::of(artifacts),
         duration: session.duration_ms(),
         created_at: session.created_at,
         started_at: session.started_at,

@@ -7,9 +7,11 @@ use crate::upstream::{is_host, is_inside};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use vitrine_model::browser::{DURATION_MIN_MS, IDLE_TIMEOUT_MAX_MS};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use vitrine_model::browser::{DURATION_MIN_MS, HAR_BODY_BYTES_DEFAULT, IDLE_TIMEOUT_MAX_MS};
 use vitrine_model::{
-    BrowserSpec, Code, EgressProfile, Error, Feature, Isolation, Kind, Plan, Proxy, ProxyProtocol, Secret, Weight,
+    BrowserSpec, EgressProfile, Error, Feature, HarSpec, Isolation, Kind, Plan, Proxy, ProxyProtocol, Secret, Weight,
 };
 
 /// Longest user name or password of a proxy: what SOCKS5 can carry.
@@ -18,6 +20,11 @@ const CREDENTIAL_BYTES_MAX: usize = 255;
 const HOST_BYTES_MAX: usize = 253;
 /// Longest `profileKey`.
 const PROFILE_KEY_BYTES_MAX: usize = 128;
+
+/// Largest `har.bodyBytesMax`: bodies are held in memory until they are written.
+const HAR_BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// What becomes of secrets in a HAR file.
+const HAR_SECRETS: [&str; 2] = ["redact", "keep"];
 
 /// The body of `POST /v1/browsers`. Every field may be left out; unknown ones are ignored.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -39,9 +46,9 @@ pub struct Wish {
     /// Solving of CAPTCHAs.
     #[schema(required = false, default = false)]
     pub captcha: bool,
-    /// A HAR file of the session.
-    #[schema(required = false, default = false)]
-    pub har: bool,
+    /// A HAR 1.2 file of the session: `true`, or what it is to hold.
+    #[schema(required = false, schema_with = har)]
+    pub har: Option<HarSpec>,
     /// The longest it may run. Left out: what the plan allows.
     #[schema(nullable = false, minimum = 1_000)]
     pub max_duration_ms: Option<u64>,
@@ -82,22 +89,7 @@ impl Wish {
     /// Reads a body; whatever is wrong is named.
     pub fn read(body: &Map<String, Value>, config: &ServerConfig) -> Result<Wish, Error> {
         let fields = Fields::of(body);
-        let proxy = match fields.object("proxy")? {
-            Some(fields) => Some(WishedProxy::read(&fields, config)?),
-            None => None,
-        };
-        let profile = fields.word("egressProfile", &EgressProfile::ALL, EgressProfile::as_str)?;
-        let egress_profile = match (profile, &proxy) {
-            (None, Some(_)) => EgressProfile::ByoProxy,
-            (None, None) => EgressProfile::SharedDc,
-            (Some(EgressProfile::ByoProxy), None) => {
-                return Err(fields.wrong("proxy", "is missing; byo-proxy needs it"));
-            }
-            (Some(profile), Some(_)) if profile != EgressProfile::ByoProxy => {
-                return Err(fields.wrong("egressProfile", "expected byo-proxy, or nothing, beside a proxy"));
-            }
-            (Some(profile), _) => profile,
-        };
+        let way_out = WayOut::read(&fields, config)?.unwrap_or_default();
         let region = fields.text("region", 1..=HOST_BYTES_MAX)?;
         if region.is_some_and(|region| !is_region(region)) {
             return Err(fields.wrong("region", "expected three letters of a-z, for example iad"));
@@ -105,14 +97,14 @@ impl Wish {
         Ok(Wish {
             weight: fields.word("weight", &Weight::ALL, Weight::as_str)?.unwrap_or_default(),
             isolation: fields.word("isolation", &Isolation::ALL, Isolation::as_str)?.unwrap_or_default(),
-            egress_profile,
+            egress_profile: way_out.profile,
             stealth: fields.flag("stealth")?.unwrap_or_default(),
             recording: fields.flag("recording")?.unwrap_or_default(),
             captcha: fields.flag("captcha")?.unwrap_or_default(),
-            har: fields.flag("har")?.unwrap_or_default(),
+            har: read_har(&fields)?,
             max_duration_ms: fields.integer("maxDurationMs", DURATION_MIN_MS..=u64::MAX)?,
             idle_timeout_ms: fields.integer("idleTimeoutMs", 0..=IDLE_TIMEOUT_MAX_MS)?,
-            proxy,
+            proxy: way_out.proxy,
             profile_key: fields.text("profileKey", 1..=PROFILE_KEY_BYTES_MAX)?.map(str::to_owned),
             region: region.map(str::to_owned),
         })
@@ -129,32 +121,11 @@ impl Wish {
             self.egress_profile.feature(),
             self.captcha.then_some(Feature::Captcha),
         ];
-        if let Some(feature) = asked.into_iter().flatten().find(|feature| !limits.features.contains(feature)) {
-            let required = config.plans.cheapest_with(feature).unwrap_or(Plan::Scale);
-            return Err(Error::plan_feature(feature, required, plan));
-        }
+        asked.into_iter().try_for_each(|feature| check_feature(config, plan, feature))?;
         let longest = limits.duration_max_ms(Kind::Browser);
         match self.max_duration_ms {
             Some(wished) if wished > longest => Err(Error::plan_limit("maxDurationMs", longest, plan)),
             _ => Ok(()),
-        }
-    }
-
-    /// What is understood but not built yet; accepting it silently would be a lie.
-    pub fn check_built(&self) -> Result<(), Error> {
-        let asked = [
-            ("stealth", self.stealth),
-            ("recording", self.recording),
-            ("captcha", self.captcha),
-            ("har", self.har),
-            ("profileKey", self.profile_key.is_some()),
-        ];
-        match asked.into_iter().find(|(_, asked)| *asked) {
-            Some((field, _)) => {
-                Err(Error::new(Code::NotImplemented, format!("{field}: is not available in this version"))
-                    .with("field", field))
-            }
-            None => Ok(()),
         }
     }
 
@@ -173,9 +144,87 @@ impl Wish {
             stealth: self.stealth,
             recording: self.recording,
             captcha: self.captcha,
-            har: None,
+            har: self.har,
             profile_key: self.profile_key,
         }
+    }
+}
+
+/// Fails when the plan lacks the feature.
+pub fn check_feature(config: &ServerConfig, plan: Plan, feature: Option<Feature>) -> Result<(), Error> {
+    match feature.filter(|feature| !config.plans.get(plan).features.contains(feature)) {
+        Some(feature) => {
+            let required = config.plans.cheapest_with(feature).unwrap_or(Plan::Scale);
+            Err(Error::plan_feature(feature, required, plan))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `har`: true, false, or an object that says what the file is to hold.
+fn read_har(fields: &Fields) -> Result<Option<HarSpec>, Error> {
+    let plain = HarSpec { secrets_kept: false, body_bytes_max: HAR_BODY_BYTES_DEFAULT };
+    if !fields.is_object("har") {
+        let asked = fields.flag("har").map_err(|_| fields.wrong("har", "expected true, false or an object"))?;
+        return Ok(asked.unwrap_or_default().then_some(plain));
+    }
+    let Some(fields) = fields.object("har")? else { return Ok(None) };
+    let secrets = fields.word("secrets", &HAR_SECRETS, |word| word)?;
+    let body_bytes_max = fields.integer("bodyBytesMax", 0..=HAR_BODY_BYTES_MAX)?;
+    Ok(Some(HarSpec {
+        secrets_kept: secrets == Some(HAR_SECRETS[1]),
+        body_bytes_max: body_bytes_max.unwrap_or(HAR_BODY_BYTES_DEFAULT),
+    }))
+}
+
+fn har() -> RefOr<Schema> {
+    let secrets = words("What becomes of cookies and authenticating headers; `redact` when left out", HAR_SECRETS);
+    let bytes = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .maximum(Some(HAR_BODY_BYTES_MAX))
+        .description(Some("Longest body that is kept; 1,048,576 when left out, 0 = none"));
+    let object = ObjectBuilder::new().property("secrets", secrets).property("bodyBytesMax", bytes.build());
+    let flag = ObjectBuilder::new().schema_type(Type::Boolean).default(Some(false.into()));
+    let either = OneOfBuilder::new()
+        .item(flag.build())
+        .item(object.build())
+        .description(Some("A HAR 1.2 file of the session: `true`, or what it is to hold"));
+    RefOr::T(Schema::OneOf(either.build()))
+}
+
+/// Which way out a body names.
+#[derive(Debug, Clone)]
+pub struct WayOut {
+    pub profile: EgressProfile,
+    pub proxy: Option<WishedProxy>,
+}
+
+impl Default for WayOut {
+    fn default() -> Self {
+        Self { profile: EgressProfile::SharedDc, proxy: None }
+    }
+}
+
+impl WayOut {
+    /// Reads `egressProfile` and `proxy`; `None` when neither is there.
+    pub fn read(fields: &Fields, config: &ServerConfig) -> Result<Option<WayOut>, Error> {
+        let proxy = match fields.object("proxy")? {
+            Some(fields) => Some(WishedProxy::read(&fields, config)?),
+            None => None,
+        };
+        let profile = match (fields.word("egressProfile", &EgressProfile::ALL, EgressProfile::as_str)?, &proxy) {
+            (None, None) => return Ok(None),
+            (None, Some(_)) => EgressProfile::ByoProxy,
+            (Some(EgressProfile::ByoProxy), None) => {
+                return Err(fields.wrong("proxy", "is missing; byo-proxy needs it"));
+            }
+            (Some(profile), Some(_)) if profile != EgressProfile::ByoProxy => {
+                return Err(fields.wrong("egressProfile", "expected byo-proxy, or nothing, beside a proxy"));
+            }
+            (Some(profile), _) => profile,
+        };
+        Ok(Some(WayOut { profile, proxy }))
     }
 }
 
@@ -184,7 +233,7 @@ impl WishedProxy {
         let protocol = fields.word("protocol", &ProxyProtocol::ALL, ProxyProtocol::as_str)?;
         let protocol = fields.required("protocol", protocol)?;
         let host = fields.required("host", fields.text("host", 1..=HOST_BYTES_MAX)?)?;
-        let named_by_operator = config.egress_hosts.iter().any(|name| name.eq_ignore_ascii_case(host));
+        let named_by_operator = config.egress_hosts.keys().any(|name| name.eq_ignore_ascii_case(host));
         if !is_host(host) {
             return Err(fields.wrong("host", "expected a name or an address"));
         }
