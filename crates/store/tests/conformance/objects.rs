@@ -103,10 +103,10 @@ pub async fn artifacts_expire_and_their_objects_go(world: World) -> Outcome {
     let lost = announced(&world, &session).await;
     let failed = announced(&world, &session).await;
     world.store.abandon_object(&failed, world.now()).await?;
-    assert_eq!(world.store.due_objects(world.now()).await?, [failed.clone()]);
+    assert_eq!(world.store.due_objects(world.now()).await?, std::slice::from_ref(&failed));
     world.store.object_deleted(&failed).await?;
     world.pass(DAY);
-    assert_eq!(world.store.due_objects(world.now()).await?, [lost.clone()], "left behind");
+    assert_eq!(world.store.due_objects(world.now()).await?, std::slice::from_ref(&lost), "left behind");
     world.store.object_deleted(&lost).await?;
     assert_eq!(world.store.drop_expired_artifacts(world.now()).await?, 0);
     world.pass(6 * DAY);
