@@ -5,7 +5,8 @@
 //! (the headless shell cancels, the full browser writes to `$HOME/Downloads`). Events go to every connection that asked for
 //! them, for all contexts, wherever the file lands, also for a folder that a client has chosen. Therefore we set a folder
 //! only where no client can have set one: in the default context, before the first client and after the last. A context
-//! that a client makes for itself has what the client gives it.
+//! that a client makes for itself has what the client gives it. A file of a name that is there already replaces it, in any
+//! folder whose owner did not ask for names of their own: take each file when it is whole.
 //!
 //! Promises bounded memory and strings, whatever pages do.
 
@@ -53,7 +54,8 @@ pub enum State {
 }
 
 /// Lets the default context download into `folder`, and the connection hear of all downloads. For as long as the connection is
-/// open; call it before the first client comes and when the last has left (its going takes its folder with it).
+/// open; call it before the first client comes and, since a client's going takes its folder with it, some 100 ms after the
+/// last has left: Chromium notices the going on a connection of its own, in no order with ours.
 pub async fn allow(connection: &Connection, folder: &str) -> Result<(), CdpError> {
     let behavior = SetDownloadBehavior {
         behavior: SetDownloadBehaviorBehavior::Allow,
