@@ -38,6 +38,55 @@ impl crate::Command for DescribeNode {
     type Response = DescribeNodeResponse;
 }
 
+/// Returns boxes for the given node.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetBoxModel {
+    /// Identifier of the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_id: Option<NodeId>,
+    /// Identifier of the backend node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend_node_id: Option<BackendNodeId>,
+    /// JavaScript object id of the node wrapper.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<super::runtime::RemoteObjectId>,
+}
+
+/// What `DOM.getBoxModel` answers.
+#[derive(Clone, Debug, Deserialize)]
+pub struct GetBoxModelResponse {
+    /// Box model for the node.
+    pub model: BoxModel,
+}
+
+impl crate::Command for GetBoxModel {
+    const METHOD: &'static str = "DOM.getBoxModel";
+    type Response = GetBoxModelResponse;
+}
+
+/// Returns iframe node that owns iframe with the given domain.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetFrameOwner {
+    pub frame_id: super::page::FrameId,
+}
+
+/// What `DOM.getFrameOwner` answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetFrameOwnerResponse {
+    /// Resulting node.
+    pub backend_node_id: BackendNodeId,
+    /// Id of the node at given coordinates, only when enabled and requested document.
+    pub node_id: Option<NodeId>,
+}
+
+impl crate::Command for GetFrameOwner {
+    const METHOD: &'static str = "DOM.getFrameOwner";
+    type Response = GetFrameOwnerResponse;
+}
+
 /// Resolves the JavaScript node object for a given NodeId or BackendNodeId.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,6 +153,27 @@ pub struct BackendNode {
 /// Unique DOM node identifier used to reference a node that may not have been pushed to the
 /// front-end.
 pub type BackendNodeId = i64;
+
+/// Box model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BoxModel {
+    /// Content box
+    pub content: Quad,
+    /// Padding box
+    pub padding: Quad,
+    /// Border box
+    pub border: Quad,
+    /// Margin box
+    pub margin: Quad,
+    /// Node width
+    pub width: i64,
+    /// Node height
+    pub height: i64,
+    /// Shape outside coordinates
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape_outside: Option<ShapeOutsideInfo>,
+}
 
 /// DOM interaction is implemented in terms of mirror objects that represent the actual DOM nodes.
 /// DOMNode is a base node mirror type.
@@ -283,6 +353,9 @@ pub enum PseudoType {
     Unlisted(String),
 }
 
+/// An array of quad vertices, x immediately followed by y for each point, points clock-wise.
+pub type Quad = Vec<f64>;
+
 /// Rectangle.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rect {
@@ -307,6 +380,18 @@ pub enum ShadowRootType {
     Closed,
     #[serde(untagged)]
     Unlisted(String),
+}
+
+/// CSS Shape Outside details.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShapeOutsideInfo {
+    /// Shape bounds
+    pub bounds: Quad,
+    /// Shape coordinate details
+    pub shape: Vec<serde_json::Value>,
+    /// Margin shape bounds
+    pub margin_shape: Vec<serde_json::Value>,
 }
 
 /// Unique identifier for a CSS stylesheet.
