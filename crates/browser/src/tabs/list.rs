@@ -65,7 +65,11 @@ impl Tab {
 
 /// The beginning of a text, cut between characters.
 pub(crate) fn bounded(text: &str, bytes_max: usize) -> String {
-    text[..text.floor_char_boundary(bytes_max)].to_owned()
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@
 mod follow;
 mod list;
 
+pub(crate) use follow::WORLD;
+pub(crate) use list::bounded;
 pub use list::{Tab, TabList};
 
 use crate::screen::{Screen, Settings};
@@ -67,7 +69,7 @@ struct Seat {
 }
 
 /// Favicons are fetched while one of these exists.
-pub struct Favicons(Arc<Shared>);
+pub(crate) struct Favicons(Arc<Shared>);
 
 impl Tabs {
     /// Finds the tabs that there are and follows what becomes of them until the connection ends.
@@ -134,12 +136,12 @@ impl Tabs {
     }
 
     /// What somebody who hears the page's own events knows sooner.
-    pub fn set_loading(&self, tab: &TargetId, loading: bool) {
+    pub(crate) fn set_loading(&self, tab: &TargetId, loading: bool) {
         self.shared.change(tab, |tab| tab.loading = loading);
         self.shared.wake(tab);
     }
 
-    pub fn favicons(&self) -> Favicons {
+    pub(crate) fn favicons(&self) -> Favicons {
         self.shared.favicons.fetch_add(1, Ordering::Relaxed);
         for seat in self.shared.seats().known.values() {
             seat.wake.notify_one();

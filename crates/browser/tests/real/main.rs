@@ -11,6 +11,7 @@ mod screen;
 mod stealth;
 mod tabs;
 mod trust;
+mod view;
 
 use host::LocalHost;
 use rustix::process::Signal;

@@ -483,6 +483,19 @@ impl crate::Event for FrameAttached {
     const METHOD: &'static str = "Page.frameAttached";
 }
 
+/// Fired when frame has been detached from its parent.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrameDetached {
+    /// Id of the frame that has been detached.
+    pub frame_id: FrameId,
+    pub reason: FrameDetachedReason,
+}
+
+impl crate::Event for FrameDetached {
+    const METHOD: &'static str = "Page.frameDetached";
+}
+
 /// Fired once navigation of the frame has completed. Frame is now associated with the new loader.
 #[derive(Clone, Debug, Deserialize)]
 pub struct FrameNavigated {
@@ -905,6 +918,16 @@ pub enum FileChooserOpenedMode {
     SelectSingle,
     #[serde(rename = "selectMultiple")]
     SelectMultiple,
+    #[serde(untagged)]
+    Unlisted(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FrameDetachedReason {
+    #[serde(rename = "remove")]
+    Remove,
+    #[serde(rename = "swap")]
+    Swap,
     #[serde(untagged)]
     Unlisted(String),
 }

@@ -1,0 +1,93 @@
+//! What all viewers of one browser share.
+
+use super::attend::Attendance;
+use super::message::Download;
+use super::metrics::Metrics;
+use super::permissions::Permissions;
+use super::prompts::Prompts;
+use super::{Setup, Viewers};
+use crate::tabs::{Tabs, bounded};
+use std::sync::Arc;
+use tokio::sync::watch;
+use vitrine_cdp::Session;
+use vitrine_cdp::protocol::target::TargetId;
+
+/// The latest downloads, which a viewer that comes is told of.
+const DOWNLOADS_KEPT_MAX: usize = 100;
+const DOWNLOAD_TEXT_BYTES_MAX: usize = 4096;
+
+pub(super) struct Stage {
+    pub tabs: Tabs,
+    pub setup: Setup,
+    pub prompts: Prompts,
+    pub attendance: Attendance,
+    pub metrics: Metrics,
+    pub permissions: Permissions,
+    pub viewers: watch::Sender<Viewers>,
+    pub downloads: watch::Sender<Vec<Arc<Download>>>,
+}
+
+/// One viewer's place among those that are counted.
+pub(super) struct Seated<'a> {
+    stage: &'a Stage,
+    control: bool,
+}
+
+impl Stage {
+    pub fn new(tabs: Tabs, setup: Setup) -> Stage {
+        Stage {
+            tabs,
+            setup,
+            prompts: Prompts::new(),
+            attendance: Attendance::new(),
+            metrics: Metrics::new(),
+            permissions: Permissions::default(),
+            viewers: watch::Sender::default(),
+            downloads: watch::Sender::default(),
+        }
+    }
+
+    pub fn seat(&self, control: bool) -> Seated<'_> {
+        self.count(control, 1);
+        Seated { stage: self, control }
+    }
+
+    fn count(&self, control: bool, change: isize) {
+        self.viewers.send_modify(|viewers| {
+            viewers.all = viewers.all.saturating_add_signed(change);
+            if control {
+                viewers.controlling = viewers.controlling.saturating_add_signed(change);
+            }
+        });
+    }
+
+    pub fn download(&self, mut download: Download) {
+        for text in [&mut download.name, &mut download.url] {
+            *text = bounded(text, DOWNLOAD_TEXT_BYTES_MAX);
+        }
+        let download = Arc::new(download);
+        self.downloads.send_modify(|kept| match kept.iter_mut().find(|other| other.id == download.id) {
+            Some(other) => *other = download,
+            None => {
+                if kept.len() == DOWNLOADS_KEPT_MAX {
+                    kept.remove(0);
+                }
+                kept.push(download);
+            }
+        });
+    }
+
+    /// Where a tab takes input: the session that attends it, or ours while it is not attended yet.
+    pub fn page(&self, tab: &TargetId) -> Option<Session> {
+        match self.attendance.of(tab) {
+            Some(attended) => Some(attended.page.clone()),
+            None => self.tabs.session(tab),
+        }
+    }
+}
+
+impl Drop for Seated<'_> {
+    fn drop(&mut self) {
+        self.stage.count(self.control, -1);
+    }
+}

@@ -1,0 +1,360 @@
+//! One viewer: its WebSocket, what it looks at, what it was told. Four things go on at once and wait for one another only where
+//! they must: hearing it, telling it what changed, showing it pictures, writing to it.
+
+use super::actions::Done;
+use super::input::Hands;
+use super::message::{Act, Code, FromViewer, MESSAGE_BYTES_MAX, Mode, PASTE_BYTES_MAX, ToViewer, VERSION, frame};
+use super::stage::Stage;
+use super::tell;
+use crate::screen::Wants;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, SplitStream};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use vitrine_cdp::protocol::target::TargetId;
+
+/// Pictures that a viewer has not acknowledged; more are not sent.
+pub const PICTURES_IN_FLIGHT_MAX: usize = 6;
+/// Messages that wait to be written to a viewer.
+const OUTBOX_MAX: usize = 64;
+/// How long a viewer may take to shake hands and to start.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// A hand moves 60 to 1,000 times a second; who sends more is heard more slowly.
+const MESSAGES_PER_SECOND_MAX: u32 = 2000;
+/// Actions of one viewer that are under way.
+const ACTIONS_MAX: usize = 16;
+/// A key picture costs all viewers; nobody gets one more often.
+const REFRESH_PAUSE: Duration = Duration::from_millis(500);
+/// A screen that ended without its tab is looked for again.
+const SCREEN_PAUSE: Duration = Duration::from_millis(200);
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+
+/// Why a viewer is served no more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Left {
+    #[error("the viewer left")]
+    Gone,
+    #[error("the viewer broke the protocol: {0}")]
+    Protocol(String),
+    #[error("the browser is gone")]
+    Browser,
+}
+
+/// What is known of one viewer.
+pub(super) struct Viewer<'a> {
+    pub stage: &'a Stage,
+    control: bool,
+    outbox: mpsc::Sender<Message>,
+    wishes: watch::Sender<Wishes>,
+    flight: Mutex<VecDeque<u32>>,
+    landed: Notify,
+}
+
+/// What a viewer wants to see.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wishes {
+    /// None follows the active tab.
+    pub tab: Option<TargetId>,
+    coding: Code,
+    visible: bool,
+    /// Counts the times that it asked for a whole picture.
+    refreshes: u64,
+}
+
+pub(super) async fn serve<S>(stage: &Stage, stream: S, control: bool) -> Left
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(PASTE_BYTES_MAX))
+        .max_frame_size(Some(PASTE_BYTES_MAX))
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0);
+    let handshake = tokio_tungstenite::accept_async_with_config(stream, Some(config));
+    let Ok(Ok(mut socket)) = timeout(START_LIMIT, handshake).await else { return Left::Gone };
+    let coding = match timeout(START_LIMIT, start(&mut socket)).await {
+        Ok(Ok(coding)) => coding,
+        Ok(Err(left)) => return close(socket, left).await,
+        Err(_) => return close(socket, Left::Protocol("no start in time".into())).await,
+    };
+    let (outbox, queue) = mpsc::channel(OUTBOX_MAX);
+    let wishes = watch::Sender::new(Wishes { tab: None, coding, visible: true, refreshes: 0 });
+    let viewer = Viewer { stage, control, outbox, wishes, flight: Mutex::default(), landed: Notify::new() };
+    let _seat = stage.seat(control);
+    let _favicons = stage.tabs.favicons();
+    let (sink, incoming) = socket.split();
+    let mut sink = sink;
+    let left = tokio::select! {
+        left = viewer.hear(incoming) => left,
+        left = tell::tell(&viewer, coding) => left,
+        left = viewer.show() => left,
+        left = write(&mut sink, queue) => left,
+        _ = stage.tabs.connection().closed() => Left::Browser,
+    };
+    // Fails when the viewer is gone, and then nobody reads the reason.
+    let _ = timeout(START_LIMIT, sink.send(Message::Close(reason(&left)))).await;
+    left
+}
+
+/// The first message; says which coding the viewer gets.
+async fn start<S>(socket: &mut WebSocketStream<S>) -> Result<Code, Left>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        let text = match socket.next().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Binary(_) | Message::Frame(_))) => {
+                return Err(Left::Protocol("start was expected".into()));
+            }
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Left::Gone),
+        };
+        return match serde_json::from_str(&text) {
+            Ok(FromViewer::Start { version: VERSION, codings }) => Ok(codings.first().copied().unwrap_or(Code::Jpeg)),
+            Ok(FromViewer::Start { .. }) => Err(Left::Protocol(format!("version {VERSION} is spoken here"))),
+            _ => Err(Left::Protocol("start was expected".into())),
+        };
+    }
+}
+
+fn reason(left: &Left) -> Option<CloseFrame> {
+    match left {
+        Left::Gone => None,
+        Left::Protocol(why) => Some(CloseFrame { code: CloseCode::Policy, reason: why.as_str().into() }),
+        Left::Browser => Some(CloseFrame { code: CloseCode::Away, reason: "the browser is gone".into() }),
+    }
+}
+
+async fn close<S>(mut socket: WebSocketStream<S>, left: Left) -> Left
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let _ = timeout(START_LIMIT, socket.close(reason(&left))).await;
+    left
+}
+
+async fn write(sink: &mut (impl SinkExt<Message> + Unpin), mut queue: mpsc::Receiver<Message>) -> Left {
+    while let Some(message) = queue.recv().await {
+        if sink.send(message).await.is_err() {
+            break;
+        }
+    }
+    Left::Gone
+}
+
+impl Viewer<'_> {
+    /// Waits for room in the outbox; the writer ends everything when it cannot write.
+    pub async fn send(&self, message: &ToViewer) {
+        match serde_json::to_string(message) {
+            Ok(text) => drop(self.outbox.send(Message::text(text)).await),
+            Err(error) => tracing::error!(%error, "a message does not encode"),
+        }
+    }
+
+    pub fn mode(&self) -> Mode {
+        if self.control { Mode::Control } else { Mode::View }
+    }
+
+    pub fn wishes(&self) -> watch::Receiver<Wishes> {
+        self.wishes.subscribe()
+    }
+
+    /// The tab that it looks at.
+    pub fn watched(&self) -> Option<TargetId> {
+        let list = self.stage.tabs.watch();
+        let list = list.borrow();
+        let chosen = self.wishes.borrow().tab.clone();
+        chosen.filter(|tab| list.get(tab).is_some()).or_else(|| list.active.clone())
+    }
+
+    async fn error(&self, about: &str, message: impl Into<String>) {
+        self.send(&ToViewer::Error { about: about.to_owned(), message: message.into() }).await;
+    }
+
+    /// Reads what it says until it leaves.
+    async fn hear<S>(&self, mut incoming: SplitStream<WebSocketStream<S>>) -> Left
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut hands = Hands::default();
+        let mut actions: FuturesUnordered<BoxFuture<'_, (&'static str, Done)>> = FuturesUnordered::new();
+        let mut pace = Pace::new();
+        let mut refreshed = Instant::now() - REFRESH_PAUSE;
+        loop {
+            let text = tokio::select! {
+                () = hands.settle() => continue,
+                Some((about, done)) = actions.next() => {
+                    match done {
+                        Ok(None) => {}
+                        Ok(Some(answer)) => self.send(&answer).await,
+                        Err(why) => self.error(about, why).await,
+                    }
+                    continue;
+                }
+                message = incoming.next() => match message {
+                    Some(Ok(Message::Text(text))) => text,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                    Some(Ok(Message::Binary(_) | Message::Frame(_))) => return Left::Protocol("a binary message".into()),
+                    Some(Err(tokio_tungstenite::tungstenite::Error::Capacity(error))) => {
+                        return Left::Protocol(error.to_string());
+                    }
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Left::Gone,
+                },
+            };
+            pace.keep().await;
+            let message = match serde_json::from_str::<FromViewer>(&text) {
+                Ok(FromViewer::Act(Act::Paste { .. })) if text.len() > PASTE_BYTES_MAX => continue,
+                Ok(message @ FromViewer::Act(Act::Paste { .. })) => message,
+                Ok(_) if text.len() > MESSAGE_BYTES_MAX => {
+                    self.error("message", "the message is too large").await;
+                    continue;
+                }
+                Ok(message) => message,
+                Err(_) => {
+                    self.error("message", "this message is not understood").await;
+                    continue;
+                }
+            };
+            match message {
+                FromViewer::Start { .. } => self.error("start", "it has started already").await,
+                FromViewer::Ack { sequence } => self.land(sequence),
+                FromViewer::Refresh => {
+                    if refreshed.elapsed() >= REFRESH_PAUSE {
+                        refreshed = Instant::now();
+                        self.wishes.send_modify(|wishes| wishes.refreshes += 1);
+                    }
+                }
+                FromViewer::Coding { coding } => self.wishes.send_modify(|wishes| wishes.coding = coding),
+                FromViewer::Visible { visible } => self.wishes.send_modify(|wishes| wishes.visible = visible),
+                FromViewer::Ping { at } => self.send(&ToViewer::Pong { at }).await,
+                FromViewer::Watch { tab } => self.wishes.send_modify(|wishes| wishes.tab = tab.map(TargetId)),
+                FromViewer::Permissions { origin } => {
+                    let tab = self.watched();
+                    if actions.len() < ACTIONS_MAX {
+                        actions.push(self.permissions(tab, origin).boxed());
+                    }
+                }
+                FromViewer::Act(act) => {
+                    let about = act.name();
+                    if !self.control {
+                        self.error(about, "this viewer may only look").await;
+                    } else if act.is_input() {
+                        if let Some(why) = self.hand(&mut hands, &mut actions, act) {
+                            self.error(about, why).await;
+                        }
+                    } else if actions.len() >= ACTIONS_MAX {
+                        self.error(about, "too much is asked at once").await;
+                    } else {
+                        let tab = self.watched();
+                        actions.push(async move { (about, self.stage.act(tab, act).await) }.boxed());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Passes input on to the watched tab; says why not.
+    fn hand<'a>(
+        &'a self,
+        hands: &mut Hands,
+        actions: &mut FuturesUnordered<BoxFuture<'a, (&'static str, Done)>>,
+        act: Act,
+    ) -> Option<&'static str> {
+        let Some(tab) = self.watched() else { return Some("there is no tab") };
+        let Some(page) = self.stage.page(&tab) else { return Some("the tab is closed") };
+        if let Some(renewal) = self.stage.attendance.of(&tab).and_then(|attended| attended.renew()) {
+            actions.push(renewal.map(|()| ("", Ok(None))).boxed());
+        }
+        (!hands.act(&page, act)).then_some("the page does not answer")
+    }
+
+    async fn permissions(&self, tab: Option<TargetId>, origin: String) -> (&'static str, Done) {
+        let Some(tab) = tab else { return ("permissions", Err("there is no tab".into())) };
+        let states = self.stage.permitted(&tab, &origin).await;
+        ("permissions", Ok(Some(ToViewer::Permissions { origin, states })))
+    }
+
+    fn flight(&self) -> MutexGuard<'_, VecDeque<u32>> {
+        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A picture and all before it were shown or dropped there.
+    fn land(&self, sequence: u32) {
+        let mut flight = self.flight();
+        if let Some(place) = flight.iter().position(|sent| *sent == sequence) {
+            flight.drain(..=place);
+            self.landed.notify_one();
+        }
+    }
+
+    /// Sends pictures of what it wants to see.
+    async fn show(&self) -> Left {
+        let mut wishes = self.wishes();
+        let mut list = self.stage.tabs.watch();
+        loop {
+            let wish = wishes.borrow_and_update().clone();
+            list.mark_unchanged();
+            let tab = self.watched();
+            let screen = tab.as_ref().filter(|_| wish.visible).and_then(|tab| self.stage.tabs.screen(tab));
+            let Some(screen) = screen else {
+                tokio::select! {
+                    _ = wishes.changed() => {}
+                    _ = list.changed() => {}
+                }
+                continue;
+            };
+            let mut pictures = screen.subscribe(Wants { coding: wish.coding.into(), every: false });
+            self.flight().clear();
+            loop {
+                let full = self.flight().len() >= PICTURES_IN_FLIGHT_MAX;
+                tokio::select! {
+                    _ = wishes.changed() => break,
+                    _ = list.changed() => if self.watched() != tab { break },
+                    () = self.landed.notified(), if full => {}
+                    picture = pictures.next(), if !full => {
+                        let Some(picture) = picture else {
+                            sleep(SCREEN_PAUSE).await;
+                            break;
+                        };
+                        self.flight().push_back(picture.sequence);
+                        if self.outbox.send(Message::binary(frame(&picture))).await.is_err() {
+                            return Left::Gone;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Slows down who says too much.
+struct Pace {
+    since: Instant,
+    heard: u32,
+}
+
+impl Pace {
+    fn new() -> Pace {
+        Pace { since: Instant::now(), heard: 0 }
+    }
+
+    async fn keep(&mut self) {
+        if self.since.elapsed() >= Duration::from_secs(1) {
+            *self = Pace::new();
+        }
+        self.heard += 1;
+        if self.heard > MESSAGES_PER_SECOND_MAX {
+            sleep_until(self.since + Duration::from_secs(1)).await;
+        }
+    }
+}

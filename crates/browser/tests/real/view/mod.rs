@@ -1,0 +1,6 @@
+//! Viewers of a real browser: what they see, what they may do.
+
+mod acting;
+mod asking;
+mod looking;
+mod support;
