@@ -96,6 +96,11 @@ impl Hands {
         }
     }
 
+    /// Whether the page has dealt with all of it.
+    pub fn are_idle(&self) -> bool {
+        self.under_way.is_empty() && self.movement.is_none()
+    }
+
     fn put(&mut self, page: &Session, event: Event) -> bool {
         if event.is_movement() && self.under_way.len() >= BEHIND {
             let event = match self.movement.take() {

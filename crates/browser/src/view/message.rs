@@ -423,6 +423,11 @@ impl Act {
         }
     }
 
+    /// What is done to what the keys before it selected, and before the keys after it type.
+    pub(super) fn is_clipboard(&self) -> bool {
+        matches!(self, Act::Paste { .. } | Act::Copy { .. })
+    }
+
     /// An event of the mouse, the keyboard or a finger: what must stay in order.
     pub(super) fn is_input(&self) -> bool {
         matches!(

@@ -32,6 +32,8 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 const MESSAGES_PER_SECOND_MAX: u32 = 2000;
 /// Actions of one viewer that are under way.
 const ACTIONS_MAX: usize = 16;
+/// How long the clipboard holds up what a viewer types after it.
+const IN_ORDER_LIMIT: Duration = Duration::from_secs(1);
 /// A key picture costs all viewers; nobody gets one more often.
 const REFRESH_PAUSE: Duration = Duration::from_millis(500);
 /// A screen that ended without its tab is looked for again.
@@ -193,12 +195,8 @@ impl Viewer<'_> {
         loop {
             let text = tokio::select! {
                 () = hands.settle() => continue,
-                Some((about, done)) = actions.next() => {
-                    match done {
-                        Ok(None) => {}
-                        Ok(Some(answer)) => self.send(&answer).await,
-                        Err(why) => self.error(about, why).await,
-                    }
+                Some(done) = actions.next() => {
+                    self.answer(done).await;
                     continue;
                 }
                 message = incoming.next() => match message {
@@ -255,11 +253,27 @@ impl Viewer<'_> {
                     } else if actions.len() >= ACTIONS_MAX {
                         self.error(about, "too much is asked at once").await;
                     } else {
-                        let tab = self.watched();
-                        actions.push(async move { (about, self.stage.act(tab, act).await) }.boxed());
+                        let in_order = act.is_clipboard();
+                        let mut action = self.act(about, act).boxed();
+                        match if in_order { done_in_order(&mut hands, &mut action).await } else { None } {
+                            Some(done) => self.answer(done).await,
+                            None => actions.push(action),
+                        }
                     }
                 }
             }
+        }
+    }
+
+    async fn act(&self, about: &'static str, act: Act) -> (&'static str, Done) {
+        (about, self.stage.act(self.watched(), act).await)
+    }
+
+    async fn answer(&self, (about, done): (&'static str, Done)) {
+        match done {
+            Ok(None) => {}
+            Ok(Some(answer)) => self.send(&answer).await,
+            Err(why) => self.error(about, why).await,
         }
     }
 
@@ -334,6 +348,25 @@ impl Viewer<'_> {
                 }
             }
         }
+    }
+}
+
+/// Waits for the input before an action and for the action itself, so that what comes after finds it done. Not for ever: the
+/// page may hang, and this viewer may be the one who can help it.
+async fn done_in_order(
+    hands: &mut Hands,
+    action: &mut BoxFuture<'_, (&'static str, Done)>,
+) -> Option<(&'static str, Done)> {
+    let mut limit = std::pin::pin!(sleep(IN_ORDER_LIMIT));
+    while !hands.are_idle() {
+        tokio::select! {
+            () = hands.settle() => {}
+            () = &mut limit => return None,
+        }
+    }
+    tokio::select! {
+        done = action => Some(done),
+        () = &mut limit => None,
     }
 }
 

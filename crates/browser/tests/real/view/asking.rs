@@ -194,11 +194,8 @@ async fn frames_are_served_whatever_process_they_run_in() {
         viewer.type_text("ab").await;
         viewer.say(json!({"type": "compose", "text": "に", "from": 1, "to": 1})).await;
         viewer.say(json!({"type": "insert", "text": "日"})).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
         viewer.say(json!({"type": "paste", "text": "!"})).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
         viewer.press("a", "KeyA", 2).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
         viewer.say(json!({"type": "copy", "cut": false})).await;
         assert_eq!(viewer.hear("clipboard").await["text"], json!("ab日!"), "{build:?}");
         viewer.click(240.0, 240.0).await;
