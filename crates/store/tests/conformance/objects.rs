@@ -76,8 +76,10 @@ pub async fn artifacts_have_keys_of_their_own(world: World) -> Outcome {
 }
 
 pub async fn only_the_run_brings_artifacts(world: World) -> Outcome {
-    let (organization, node, other) = (world.organization().await, world.machine(2).await, world.machine(2).await);
+    let (organization, node) = (world.organization().await, world.machine(2).await);
     let session = world.ready(&organization, &node).await;
+    // Only now, or it could have been the one that got the session.
+    let other = world.machine(2).await;
     let ours = request(&node, &session);
     let strangers = [
         ObjectRequest { machine: other.register.machine.clone(), ..ours.clone() },

@@ -237,14 +237,13 @@ mod tests {
             let (ours, theirs) = (vitrine_model::address::refusal(address), vitrine_egress::refusal(address));
             assert_eq!(ours.is_some(), theirs.is_some(), "{address}");
         };
-        // Every /16 from its first to its last address; of IPv6 every first group, with what stands out behind it.
+        // Of every first two bytes what stands out behind them.
         for high in 0..=u16::MAX {
-            for low in [0, 1, 0xff, 0x100, 0x200, 0x6300, 0x6363, 0x8110, 0x813f, 0xffff] {
+            for low in [0, 0x6301, 0x8110, 0xffff] {
                 agree(Ipv4Addr::from_bits((u32::from(high) << 16) | low).into());
-                for second in [0, 1, 0x1ff, 0x200, 0x7f00, 0xff9b, 0xffff] {
-                    let groups = [high, second, 0, 0, 0, 0, 0x7f00, low as u16];
-                    agree(Ipv6Addr::from(groups).into());
-                }
+            }
+            for second in [0, 0x1ff, 0x200, 0x7f00, 0xff9b] {
+                agree(Ipv6Addr::from([high, second, 0, 0, 0, 0, 0x7f00, 1]).into());
             }
         }
         for special in
