@@ -7,6 +7,7 @@ use crate::capsule_host::CapsuleHost;
 use crate::config::{Image, NodeConfig};
 use crate::error::StartError;
 use crate::trust::{self, Authorities};
+use crate::wish::{PROFILE_FOLDER, Wish};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -14,8 +15,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use vitrine_browser::downloads::{self, Downloads};
-use vitrine_browser::stealth::Story;
-use vitrine_browser::{Browser, BrowserError, Build, Ending, Exit, Host, Launch, Trust, gave_up};
+use vitrine_browser::profile::{self, Owner, SessionCookies};
+use vitrine_browser::screen;
+use vitrine_browser::tabs::Tabs;
+use vitrine_browser::{Browser, BrowserError, DEVTOOLS_PORT, Ending, Exit, Host, Trust, gave_up};
 use vitrine_capsule::{
     Capsule, CapsuleError, Files, Limits, Native, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Spec,
 };
@@ -38,8 +41,6 @@ const DESTROY_TRIES: u32 = 5;
 const DESTROY_AGAIN: Duration = Duration::from_millis(200);
 /// How long a session that failed may wait for what its browser said last.
 const LAST_OUTPUT_LIMIT: Duration = Duration::from_secs(1);
-/// The browser's window until somebody asks for another.
-const VIEWPORT: (u32, u32) = (1280, 720);
 
 /// How soon a browser is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,8 @@ pub(crate) struct BrowserCapsule {
     browser: Browser,
     egress: Egress,
     maker: Maker,
+    /// Made when first needed, and again when its connection was lost.
+    tabs: tokio::sync::Mutex<Option<Tabs>>,
 }
 
 impl Maker {
@@ -96,7 +99,7 @@ impl Maker {
     }
 
     /// A new capsule with a browser that answers. Its egress is closed until it is handed out.
-    pub(crate) async fn make(&self, urgency: Urgency) -> Result<BrowserCapsule, StartError> {
+    pub(crate) async fn make(&self, urgency: Urgency, wish: &Wish) -> Result<BrowserCapsule, StartError> {
         let (rootfs, environment) = match &*self.image.borrow() {
             Image::Ready { rootfs, .. } if !rootfs.is_dir() => {
                 let message = format!("{} was removed; run `vitrine image build`", rootfs.display());
@@ -115,7 +118,7 @@ impl Maker {
         let cpu_weight = if urgency == Urgency::Now { CPU_WEIGHT } else { CPU_WEIGHT_SPARE };
         let id = self.own();
         let made = match self.capsule(id.clone(), rootfs, limits(spare_mb, cpu_weight)).await {
-            Ok(capsule) => self.furnish(Arc::new(capsule), environment, database).await,
+            Ok(capsule) => self.furnish(Arc::new(capsule), environment, database, wish).await,
             Err(error) => Err(error),
         };
         if made.is_err() {
@@ -168,7 +171,7 @@ impl Maker {
         let browser = Browser::attach(host.clone(), running, ADOPT_LIMIT)
             .await
             .map_err(|error| StartError::failed("attach to the capsule's browser", error))?;
-        let adopted = BrowserCapsule { capsule, host, browser, egress, maker: self.clone() };
+        let adopted = BrowserCapsule { capsule, host, browser, egress, maker: self.clone(), tabs: Default::default() };
         // What the last node allowed went with its connection.
         adopted.allow_downloads().await?;
         Ok(adopted)
@@ -179,15 +182,18 @@ impl Maker {
         capsule: Arc<Capsule>,
         environment: Vec<(String, String)>,
         database: Option<&Path>,
+        wish: &Wish,
     ) -> Result<BrowserCapsule, StartError> {
         let egress = self.egress(&capsule, closed(), Upstream::Closed).await?;
         let host = Arc::new(CapsuleHost::new(capsule.clone(), environment));
         trust::furnish(&capsule, database)?;
-        let browser = Browser::launch(host.clone(), &launch())
+        let cookies = unpack(&capsule, wish.profile.clone()).await?;
+        let browser = Browser::launch(host.clone(), &wish.launch())
             .await
             .map_err(|error| StartError::failed("start a browser", error))?;
-        let made = BrowserCapsule { capsule, host, browser, egress, maker: self.clone() };
+        let made = BrowserCapsule { capsule, host, browser, egress, maker: self.clone(), tabs: Default::default() };
         made.allow_downloads().await?;
+        made.restore(cookies).await?;
         Ok(made)
     }
 
@@ -242,17 +248,21 @@ fn limits(memory_mb: u32, cpu_weight: u32) -> Limits {
     Limits { memory_bytes: u64::from(memory_mb) * MEBIBYTE, pids_max: PIDS_MAX, cpu_weight, cpu_max_millis: None }
 }
 
-fn launch() -> Launch {
-    Launch {
-        build: Build::HeadlessShell,
-        executable: "/usr/lib/chromium/chromium-headless-shell".into(),
-        user_data_dir: "/session/profile".into(),
-        home_dir: trust::HOME.into(),
-        temporary_dir: "/session/tmp".into(),
-        story: Story { language: None, timezone: None, viewport: VIEWPORT },
-        enabled_features: Vec::new(),
-        disabled_features: Vec::new(),
-    }
+/// Puts a saved profile where the browser will look for its own. Nothing has run in the capsule yet: its paths are ours.
+async fn unpack(capsule: &Capsule, archive: Option<PathBuf>) -> Result<SessionCookies, StartError> {
+    let Some(archive) = archive else { return Ok(SessionCookies::default()) };
+    let folder = capsule.directory().join(PROFILE_FOLDER);
+    let owner = capsule.uid_base() + trust::ORDINARY_USER;
+    let work = move || -> Result<SessionCookies, StartError> {
+        let failed = |error: String| StartError::failed("unpack the saved profile", error);
+        let file = std::fs::File::open(&archive).map_err(|error| failed(error.to_string()))?;
+        let unpacked = profile::unpack(file, &folder, Owner { uid: owner, gid: owner });
+        let unpacked = unpacked.map_err(|error| failed(error.to_string()))?;
+        std::fs::remove_file(&archive).map_err(|error| failed(error.to_string()))?;
+        Ok(unpacked)
+    };
+    let unpacked = tokio::task::spawn_blocking(work).await;
+    unpacked.unwrap_or_else(|error| Err(StartError::failed("unpack the saved profile", error)))
 }
 
 impl BrowserCapsule {
@@ -288,6 +298,38 @@ impl BrowserCapsule {
     /// Our own connection to the browser.
     pub(crate) async fn connection(&self) -> Result<Connection, BrowserError> {
         self.browser.connection().await
+    }
+
+    /// One more connection, for what needs one for itself.
+    pub(crate) async fn own_connection(&self) -> Result<Connection, BrowserError> {
+        let stream = self.dial(DEVTOOLS_PORT).await.map_err(|error| BrowserError::Unreachable(error.to_string()))?;
+        Ok(Connection::new(stream, self.websocket_path()).await?)
+    }
+
+    /// The browser's tabs, the same for all who ask.
+    pub(crate) async fn tabs(&self) -> Result<Tabs, BrowserError> {
+        let mut kept = self.tabs.lock().await;
+        if let Some(tabs) = kept.as_ref().filter(|tabs| tabs.connection().is_open()) {
+            return Ok(tabs.clone());
+        }
+        let tabs = Tabs::open(self.connection().await?, screen::Settings::default()).await?;
+        Ok(kept.insert(tabs).clone())
+    }
+
+    /// Asks the browser to end, so that it writes its profile; waits for its end when it has been asked by a client.
+    pub(crate) async fn close(&self, grace: Duration) -> Exit {
+        self.browser.close(grace).await
+    }
+
+    /// The user-data folder, on the host. Not to be touched while the browser lives.
+    pub(crate) fn profile_folder(&self) -> PathBuf {
+        self.capsule.directory().join(PROFILE_FOLDER)
+    }
+
+    async fn restore(&self, cookies: SessionCookies) -> Result<(), StartError> {
+        let failed = |error: String| StartError::failed("give a saved profile's cookies to the browser", error);
+        let connection = self.connection().await.map_err(|error| failed(error.to_string()))?;
+        cookies.restore(&connection).await.map_err(|error| failed(error.to_string()))
     }
 
     /// Lets pages download for clients that say nothing of it: before the first client comes and when the last has left, so that

@@ -40,10 +40,6 @@ pub struct CarriedConfig {
     pub file_bytes_max: u64,
     /// All downloads of a session together, and all that is put into it together.
     pub session_bytes_max: u64,
-    /// Pictures a second of a recording.
-    pub recording_rate_max: u32,
-    /// A recording ends when it is as large as this.
-    pub recording_bytes_max: u64,
     /// A larger profile is not saved; the last good one stays.
     pub profile_bytes_max: u64,
     /// What a browser with stealth says of where it is: BCP 47, and an IANA name (by default the machine's own).
@@ -68,8 +64,6 @@ impl Default for CarriedConfig {
         Self {
             file_bytes_max: GIBIBYTE,
             session_bytes_max: 4 * GIBIBYTE,
-            recording_rate_max: 25,
-            recording_bytes_max: 4 * GIBIBYTE,
             profile_bytes_max: GIBIBYTE / 4,
             stealth_language: "en-US".into(),
             stealth_timezone: None,

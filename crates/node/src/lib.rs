@@ -21,9 +21,11 @@ mod report;
 mod run;
 mod run_file;
 mod runs;
+mod solver;
 mod spool;
 mod trust;
 mod upstream;
+mod wish;
 
 pub use config::{CarriedConfig, Image, NodeConfig, PoolConfig, Solver};
 pub use data_plane::{DataPlane, Dialed};

@@ -103,6 +103,18 @@ impl Link {
         read(OBJECTS, self.transport.call(request).await?).await
     }
 
+    /// The bytes of an object, as they come; `None` when there is none.
+    pub async fn get_object(&self, request: &ObjectRequest) -> Result<Option<Body>, LinkError> {
+        let head = self.object(http::Method::GET, request)?;
+        let request = head.body(whole(Bytes::new())).map_err(|error| TransportError(error.to_string()))?;
+        let answer = self.transport.call(request).await?;
+        match answer.status() {
+            http::StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(answer.into_body())),
+            status => Err(refused(OBJECTS, status, answer.into_body()).await),
+        }
+    }
+
     fn object(&self, method: http::Method, request: &ObjectRequest) -> Result<http::request::Builder, LinkError> {
         let request = serde_json::to_string(request).map_err(|cause| LinkError::Answer { path: OBJECTS, cause })?;
         Ok(self.request(method, OBJECTS).header(OBJECT_HEADER, escaped(&request)))

@@ -10,6 +10,7 @@ use crate::pool::Pool;
 use crate::run::Run;
 use crate::run_file::{RunFile, RunFiles};
 use crate::runs::{Order, Runs};
+use crate::solver::Solver;
 use crate::spool::{Publisher, Spool};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) runs: Runs,
     pub(crate) run_files: RunFiles,
     pub(crate) publisher: Arc<Publisher>,
+    pub(crate) solver: Option<Arc<Solver>>,
     epoch: Arc<AtomicI64>,
     lease: Lease,
     tasks: TaskTracker,
@@ -144,6 +146,7 @@ async fn prepare(config: NodeConfig, link: Link) -> Result<Arc<Shared>, NodeErro
     .await?;
     let outside = Outside::new(config.egress_hosts.clone(), config.ca_bundle.as_deref())?;
     let maker = Maker::new(&config, driver.clone(), outside.clone());
+    let solver = config.carried.solver.clone().map(|solver| Arc::new(Solver::new(solver)));
     let tasks = TaskTracker::new();
     let pool = Pool::new(config.pool, maker, tasks.clone());
     Ok(Arc::new(Shared {
@@ -155,6 +158,7 @@ async fn prepare(config: NodeConfig, link: Link) -> Result<Arc<Shared>, NodeErro
         runs: Runs::default(),
         run_files,
         publisher,
+        solver,
         epoch,
         lease: Lease::default(),
         tasks,

@@ -6,6 +6,7 @@
 use crate::browser_capsule::{BrowserCapsule, Maker, Urgency};
 use crate::config::PoolConfig;
 use crate::error::StartError;
+use crate::wish::Wish;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -67,7 +68,13 @@ impl Pool {
         if let Some(browser) = self.take_living() {
             return Ok(browser);
         }
-        self.start(Urgency::Now).await
+        self.start(Urgency::Now, Wish::default()).await
+    }
+
+    /// A browser that is like none of the pool.
+    pub(crate) async fn make(self: &Arc<Self>, wish: Wish) -> Result<BrowserCapsule, StartError> {
+        let _permit = self.starts.acquire().await.map_err(|closed| StartError::failed("start a browser", closed))?;
+        self.start(Urgency::Now, wish).await
     }
 
     /// Keeps the pool full until told to stop, then ends what is in it.
@@ -116,7 +123,7 @@ impl Pool {
 
     /// Starts one more; false when it failed.
     async fn fill_one(self: &Arc<Self>) -> bool {
-        match self.start(Urgency::Spare).await {
+        match self.start(Urgency::Spare, Wish::default()).await {
             Ok(browser) => {
                 self.warm().push_back(browser);
                 true
@@ -129,12 +136,15 @@ impl Pool {
     }
 
     /// Starts one on a task of its own: a caller that stops waiting leaves no half-made capsule behind.
-    async fn start(self: &Arc<Self>, urgency: Urgency) -> Result<BrowserCapsule, StartError> {
+    async fn start(self: &Arc<Self>, urgency: Urgency, wish: Wish) -> Result<BrowserCapsule, StartError> {
         let (hand_over, handed) = oneshot::channel();
         let pool = self.clone();
         self.tasks.spawn(async move {
-            let started = pool.maker.make(urgency).await;
-            pool.last_start.send_replace(Some(started.as_ref().map(|_| ()).map_err(Clone::clone)));
+            let started = pool.maker.make(urgency, &wish).await;
+            // A profile that does not unpack says nothing of the machine.
+            if started.is_ok() || wish.profile.is_none() {
+                pool.last_start.send_replace(Some(started.as_ref().map(|_| ()).map_err(Clone::clone)));
+            }
             if let Err(Ok(unwanted)) = hand_over.send(started) {
                 unwanted.destroy().await;
             }

@@ -19,8 +19,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use vitrine_browser::captcha::Solve;
 use vitrine_model::wire::{Assignment, EgressBytes, StepAnswer, StepKind, Workload};
-use vitrine_model::{EndReason, EpochMs};
+use vitrine_model::{EndReason, EpochMs, Status};
 
 /// How long clients may take to read their close frame and go.
 const CLIENTS_LEAVE_LIMIT: Duration = Duration::from_secs(2);
@@ -65,18 +66,30 @@ impl Run {
 
     /// Starts the session and lives its life.
     pub(crate) async fn start(mut self) {
-        let started = {
+        let carried = match self.carry() {
+            Ok(carried) => carried,
+            Err(error) => {
+                self.not_started(error).await;
+                return self.forget();
+            }
+        };
+        let claimed = {
             let mut orders = self.orders.clone();
             tokio::select! {
-                started = prepare(&self.shared, &self.assignment) => Some(started),
+                claimed = claim(&self.shared, &self.assignment, &carried) => Some(claimed),
                 _ = ordered(&mut orders) => None,
             }
         };
-        match started {
-            Some(Ok(browser)) => match self.furnish(browser).await {
-                Ok(body) => self.ready(body).await,
-                Err(error) => self.not_started(error).await,
-            },
+        let furnished = match claimed {
+            Some(Ok(browser)) => Some(self.furnish(browser, &carried).await),
+            Some(Err(error)) => Some(Err(error)),
+            None => None,
+        };
+        if !matches!(furnished, Some(Ok(_))) {
+            carried.discard();
+        }
+        match furnished {
+            Some(Ok(body)) => self.ready(body).await,
             Some(Err(error)) => self.not_started(error).await,
             None => {
                 let order = *self.orders.borrow();
@@ -92,16 +105,22 @@ impl Run {
     ///
     /// It can be dialled when this returns; what is returned lives its life.
     pub(crate) async fn go_on(
-        mut self,
+        self,
         browser: BrowserCapsule,
         had_client: bool,
     ) -> Option<impl Future<Output = ()> + Send> {
-        match self.furnish(browser).await {
-            Ok(body) => {
+        let begun = match self.carry() {
+            Ok(carried) => carried.begin(&browser).await.map(|()| carried),
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok(carried) => {
+                let body = Body { browser: Arc::new(browser), carried };
                 self.open(&body);
                 Some(self.live_on(body, had_client))
             }
             Err(error) => {
+                browser.destroy().await;
                 self.lost(&error.message).await;
                 None
             }
@@ -116,18 +135,29 @@ impl Run {
         self.forget();
     }
 
-    /// What the session carries, around its browser; a browser that cannot be furnished is destroyed.
-    async fn furnish(&mut self, browser: BrowserCapsule) -> Result<Body, StartError> {
-        let owner = Owner::of(&self.assignment);
-        match self.shared.publisher.spool.open_folder(owner) {
-            Ok(folder) => {
-                let (publisher, reporter) = (self.shared.publisher.clone(), self.reporter.clone());
-                let carried = Carried::new(folder, publisher, reporter, &self.shared.config.carried);
-                Ok(Body { browser: Arc::new(browser), carried })
-            }
+    /// What the session carries.
+    fn carry(&self) -> Result<Arc<Carried>, StartError> {
+        let publisher = self.shared.publisher.clone();
+        let folder = publisher.spool.open_folder(Owner::of(&self.assignment));
+        let folder = folder.map_err(|error| StartError::failed("make the session's folder", error))?;
+        let Workload::Browser(spec) = &self.assignment.workload;
+        let reporter = self.reporter.clone();
+        let solver = self.shared.solver.clone().map(|solver| solver as Arc<dyn Solve>);
+        Ok(Carried::new(folder, publisher, reporter, spec.clone(), &self.shared.config.carried, solver))
+    }
+
+    /// Makes a browser this session's; one that cannot be is destroyed.
+    async fn furnish(&self, browser: BrowserCapsule, carried: &Arc<Carried>) -> Result<Body, StartError> {
+        let upstream = crate::upstream::of(&self.assignment.upstream);
+        let furnished = match browser.hand_out(self.assignment.limit_mb, upstream) {
+            Ok(()) => carried.begin(&browser).await,
+            Err(error) => Err(error),
+        };
+        match furnished {
+            Ok(()) => Ok(Body { browser: Arc::new(browser), carried: carried.clone() }),
             Err(error) => {
                 browser.destroy().await;
-                Err(StartError::failed("make a session's folder", error))
+                Err(error)
             }
         }
     }
@@ -248,9 +278,13 @@ impl Run {
             tracing::debug!(%session, "clients did not leave in time");
         }
         self.over.cancel();
-        carried.collect(&browser).await;
-        let egress = browser.egress_bytes();
-        browser.destroy().await;
+        let emptied = async {
+            carried.collect(&browser, over_later && reason.outcome() == Status::Ended).await;
+            let egress = browser.egress_bytes();
+            browser.destroy().await;
+            egress
+        };
+        let ((), egress) = tokio::join!(carried.conclude(), emptied);
         if over_later {
             carried.settle().await;
             self.reporter.step(StepKind::Finish { reason, egress }).await;
@@ -287,17 +321,12 @@ impl Run {
     }
 }
 
-/// Takes a browser and makes it this session's.
-async fn prepare(shared: &Shared, assignment: &Assignment) -> Result<BrowserCapsule, StartError> {
-    let upstream = crate::upstream::of(&assignment.upstream);
-    crate::upstream::check(&shared.outside, &upstream).await?;
-    let browser = shared.pool.claim().await?;
-    match browser.hand_out(assignment.limit_mb, upstream) {
-        Ok(()) => Ok(browser),
-        Err(error) => {
-            browser.destroy().await;
-            Err(error)
-        }
+/// Finds a browser for a session: a warm one, or one of its own.
+async fn claim(shared: &Shared, assignment: &Assignment, carried: &Carried) -> Result<BrowserCapsule, StartError> {
+    crate::upstream::check(&shared.outside, &crate::upstream::of(&assignment.upstream)).await?;
+    match carried.wish(&shared.config.carried).await? {
+        None => shared.pool.claim().await,
+        Some(wish) => shared.pool.make(wish).await,
     }
 }
 

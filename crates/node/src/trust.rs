@@ -19,7 +19,7 @@ pub(crate) const HOME: &str = "/session/home";
 /// The files of the database.
 const FILES: [&str; 3] = ["cert9.db", "key4.db", "pkcs11.txt"];
 /// The image's ordinary user, within the capsule's range of ids.
-const ORDINARY_USER: u32 = 1000;
+pub(crate) const ORDINARY_USER: u32 = 1000;
 /// Where the image keeps the public authorities.
 const PUBLIC_BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
 

@@ -2,134 +2,22 @@
 
 mod support;
 
-use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{FakeServer, config, spec};
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{WebSocketStream, client_async};
-use vitrine_model::wire::{Dial, Purpose, StepKind};
-use vitrine_model::{ArtifactKind, EndReason, Happening, RunId, SessionId};
-use vitrine_node::{ClientStream, Node};
-
-struct Lab {
-    server: FakeServer,
-    node: Node,
-    session: SessionId,
-    run: RunId,
-    folder: tempfile::TempDir,
-}
-
-impl Lab {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let server = FakeServer::default();
-        let node = Node::start(config(folder.path(), 0), Arc::new(server.clone())).await.unwrap();
-        let (session, run) = server.assign(spec());
-        server.wait_for("ready", |step| *step == StepKind::Ready).await;
-        Self { server, node, session, run, folder }
-    }
-
-    async fn dial(&self, purpose: Purpose) -> (ClientStream, String) {
-        let dial = Dial { session: self.session.clone(), run: self.run.clone(), purpose };
-        let dialed = self.node.data_plane().dial(&dial).await.unwrap();
-        (dialed.stream, dialed.browser_path)
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> (StatusCode, Bytes) {
-        let (stream, _) = self.dial(Purpose::Run).await;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        let connection = tokio::spawn(connection);
-        let request = http::Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "run")
-            .header("content-type", "application/json")
-            .body(Full::new(body.into()))
-            .unwrap();
-        let answer = sender.send_request(request).await.unwrap();
-        let status = answer.status();
-        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
-        drop(sender);
-        connection.await.unwrap().unwrap();
-        (status, bytes)
-    }
-
-    async fn files(&self) -> Vec<Value> {
-        let (status, bytes) = self.ask(Method::GET, "/files", "").await;
-        assert_eq!(status, StatusCode::OK);
-        serde_json::from_slice::<Value>(&bytes).unwrap()["files"].as_array().unwrap().clone()
-    }
-
-    async fn client(&self) -> Client {
-        let (stream, path) = self.dial(Purpose::Client).await;
-        let (socket, _) = client_async(format!("ws://localhost{path}"), stream).await.unwrap();
-        Client { socket, calls: 0 }
-    }
-
-    async fn finish(self) {
-        self.server.end(&self.session, EndReason::Deleted);
-        self.server.wait_for("finish", |step| matches!(step, StepKind::Finish { .. })).await;
-        self.node.drain().await;
-        self.node.stop().await;
-        for name in ["spool", "runs"] {
-            let left = std::fs::read_dir(self.folder.path().join(name)).unwrap().count();
-            assert_eq!(left, 0, "something is left in {name}");
-        }
-    }
-}
-
-/// A client that drives the browser over the protocol.
-struct Client {
-    socket: WebSocketStream<ClientStream>,
-    calls: u64,
-}
-
-impl Client {
-    async fn call(&mut self, session: Option<&str>, method: &str, params: Value) -> Value {
-        self.calls += 1;
-        let mut request = json!({ "id": self.calls, "method": method, "params": params });
-        if let Some(session) = session {
-            request["sessionId"] = session.into();
-        }
-        self.socket.send(Message::text(request.to_string())).await.unwrap();
-        loop {
-            let Message::Text(text) = self.socket.next().await.unwrap().unwrap() else { continue };
-            let answer: Value = serde_json::from_str(&text).unwrap();
-            if answer["id"] == self.calls {
-                return answer["result"].clone();
-            }
-        }
-    }
-
-    /// A tab with this page, attached.
-    async fn open(&mut self, url: &str) -> String {
-        let target = self.call(None, "Target.createTarget", json!({ "url": url })).await["targetId"].clone();
-        let attached = self.call(None, "Target.attachToTarget", json!({ "targetId": target, "flatten": true })).await;
-        let tab = attached["sessionId"].as_str().unwrap().to_owned();
-        while self.evaluate(&tab, "location.href != 'about:blank' && document.readyState == 'complete'").await != true {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        tab
-    }
-
-    async fn evaluate(&mut self, tab: &str, expression: &str) -> Value {
-        let params = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
-        self.call(Some(tab), "Runtime.evaluate", params).await["result"]["value"].clone()
-    }
-}
+use support::lab::Lab;
+use support::spec;
+use vitrine_model::wire::StepKind;
+use vitrine_model::{ArtifactKind, Happening};
+use vitrine_node::Node;
 
 const SAVE: &str = "{ const a = document.createElement('a'); a.href = 'data:application/octet-stream,whole'; \
     a.download = 'report.txt'; document.body.append(a); a.click(); 0 }";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_page_gives_is_listed_fetched_and_kept() {
-    let lab = Lab::new().await;
+    let lab = Lab::new(spec()).await;
     let mut client = lab.client().await;
     let tab = client.open("data:text/html,<body>").await;
     client.evaluate(&tab, SAVE).await;
@@ -157,7 +45,7 @@ async fn what_a_page_gives_is_listed_fetched_and_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_put_is_there_for_pages_and_bad_names_are_refused() {
-    let lab = Lab::new().await;
+    let lab = Lab::new(spec()).await;
     let (status, bytes) = lab.ask(Method::PUT, "/files/raw?path=uploads/a%20b.txt", "first").await;
     assert_eq!(status, StatusCode::CREATED, "{bytes:?}");
     let answer: Value = serde_json::from_slice(&bytes).unwrap();
@@ -194,7 +82,7 @@ async fn what_is_put_is_there_for_pages_and_bad_names_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn screenshots_are_kept_as_they_were_asked_for() {
-    let lab = Lab::new().await;
+    let lab = Lab::new(spec()).await;
     let mut client = lab.client().await;
     client.open("data:text/html,<body style='margin:0'><div style='height:3000px;background:red'>").await;
     for (format, full, magic) in
@@ -222,7 +110,7 @@ async fn screenshots_are_kept_as_they_were_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_does_not_answer_is_not_taken() {
-    let lab = Lab::new().await;
+    let lab = Lab::new(spec()).await;
     let proxy = json!({ "fixed": { "protocol": "http", "host": "127.0.0.1", "port": 1 } }).to_string();
     let (status, bytes) = lab.ask(Method::PUT, "/upstream", proxy).await;
     assert_eq!(status, StatusCode::BAD_GATEWAY, "{bytes:?}");
@@ -233,12 +121,12 @@ async fn an_upstream_that_does_not_answer_is_not_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_brought_is_brought_later_by_whoever_comes() {
-    let lab = Lab::new().await;
+    let lab = Lab::new(spec()).await;
     lab.server.set_away(true);
     let mut client = lab.client().await;
     let tab = client.open("data:text/html,<body>").await;
     client.evaluate(&tab, SAVE).await;
-    let Lab { server, node, folder, .. } = lab;
+    let Lab { server, node, folder, config, .. } = lab;
     let spool = std::fs::read_dir(folder.path().join("spool")).unwrap().flatten().next().unwrap().path();
     while !spool.join("objects/0.json").exists() {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -248,8 +136,7 @@ async fn what_could_not_be_brought_is_brought_later_by_whoever_comes() {
     node.stop().await;
     server.forget_all();
     server.set_away(false);
-    let machine = config(folder.path(), 0);
-    let node = Node::start(machine, Arc::new(server.clone())).await.unwrap();
+    let node = Node::start(config, Arc::new(server.clone())).await.unwrap();
     let kept = server.wait_for_object(ArtifactKind::Download).await;
     assert_eq!(kept.bytes, b"whole");
     node.drain().await;

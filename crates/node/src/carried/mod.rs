@@ -3,27 +3,38 @@
 //! Promises: what a page gives is copied out of the capsule as soon as it is whole, within limits; nothing here runs when the
 //! run is over, and a connection to the browser that is lost is made again.
 
+mod captchas;
 mod downloads;
+mod profile;
+mod records;
 
 pub(crate) use downloads::Downloaded;
+pub(crate) use records::conclude;
 
 use crate::browser_capsule::BrowserCapsule;
 use crate::config::CarriedConfig;
+use crate::error::StartError;
 use crate::report::Reporter;
 use crate::spool::{Folder, Made, Publisher, Setback};
+use crate::wish::Wish;
 use downloads::Kept;
+use profile::Profile;
+use records::Records;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
+use vitrine_browser::captcha::Solve;
 use vitrine_model::wire::Object;
-use vitrine_model::{ArtifactKind, Happening};
+use vitrine_model::{ArtifactKind, BrowserSpec, Happening};
 
 /// Where pages' files go, and where files are put for them, below `/session`.
 pub(crate) const DOWNLOADS: &str = "downloads";
 pub(crate) const UPLOADS: &str = "uploads";
 /// Between two tries to bring files or to reach the browser.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long a recording and a HAR file may take to begin.
+const BEGIN_LIMIT: Duration = Duration::from_secs(10);
 /// How long a session that ends is held up by copying files out of it.
 const COLLECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a session that ends is held up by bringing what it left.
@@ -34,7 +45,12 @@ pub(crate) struct Carried {
     folder: Arc<Folder>,
     publisher: Arc<Publisher>,
     reporter: Reporter,
+    spec: BrowserSpec,
     downloads: Kept,
+    profile: Profile,
+    profile_bytes_max: u64,
+    records: Mutex<Records>,
+    solver: Option<Arc<dyn Solve>>,
 }
 
 impl Carried {
@@ -42,10 +58,42 @@ impl Carried {
         folder: Arc<Folder>,
         publisher: Arc<Publisher>,
         reporter: Reporter,
+        spec: BrowserSpec,
         config: &CarriedConfig,
+        solver: Option<Arc<dyn Solve>>,
     ) -> Arc<Self> {
         let downloads = Kept::new(folder.clone(), config);
-        Arc::new(Self { folder, publisher, reporter, downloads })
+        Arc::new(Self {
+            folder,
+            publisher,
+            reporter,
+            spec,
+            downloads,
+            profile: Profile::default(),
+            profile_bytes_max: config.profile_bytes_max,
+            records: Mutex::default(),
+            solver,
+        })
+    }
+
+    /// What its browser is to be started with; `None` when one of the pool will do.
+    pub(crate) async fn wish(&self, config: &CarriedConfig) -> Result<Option<Wish>, StartError> {
+        if !self.spec.stealth && self.spec.profile_key.is_none() {
+            return Ok(None);
+        }
+        let profile = match self.spec.profile_key {
+            Some(_) => profile::fetch(&self.folder, &self.publisher).await?,
+            None => None,
+        };
+        Ok(Some(Wish { stealth: self.spec.stealth.then(|| Wish::stealthy(config)), profile }))
+    }
+
+    /// Begins what has to see everything, before the first client comes.
+    pub(crate) async fn begin(&self, browser: &BrowserCapsule) -> Result<(), StartError> {
+        let begun = timeout(BEGIN_LIMIT, Records::begin(&self.spec, browser, &self.folder)).await;
+        let begun = begun.map_err(|late| StartError::failed("begin to record the session", late))??;
+        *self.records.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+        Ok(())
     }
 
     pub(crate) fn folder(&self) -> &Arc<Folder> {
@@ -73,6 +121,8 @@ impl Carried {
             never = self.watch(browser) => never,
             never = self.downloads.keep(browser) => never,
             never = self.bring_added() => never,
+            never = captchas::follow(browser, &self.reporter, self.solver.clone()), if self.spec.captcha => never,
+            never = self.profile.follow(browser), if self.spec.profile_key.is_some() => never,
         }
     }
 
@@ -113,11 +163,25 @@ impl Carried {
         true
     }
 
-    /// The clients have left: copies what is whole out of the capsule, which is about to go.
-    pub(crate) async fn collect(&self, browser: &BrowserCapsule) {
+    /// The clients have left: copies what is whole out of the capsule, which is about to go, and has the profile kept when the
+    /// end is an orderly one.
+    pub(crate) async fn collect(&self, browser: &BrowserCapsule, orderly: bool) {
+        let session = &self.folder.owner.session;
         if timeout(COLLECT_LIMIT, self.downloads.keep_rest(browser)).await.is_err() {
-            tracing::warn!(session = %self.folder.owner.session, "not every file was copied out of a session that ends");
+            tracing::warn!(%session, "not every file was copied out of a session that ends");
         }
+        if orderly && self.spec.profile_key.is_some() {
+            let saved = self.profile.save(browser, &self.folder, &self.publisher, self.profile_bytes_max).await;
+            if let Err(error) = saved {
+                tracing::warn!(%session, error, "a profile was not kept; the last good one stays");
+            }
+        }
+    }
+
+    /// The clients have left: ends the recording and the HAR file. Needs the browser no more.
+    pub(crate) async fn conclude(&self) {
+        let records = std::mem::take(&mut *self.records.lock().unwrap_or_else(PoisonError::into_inner));
+        records.finish(&self.folder).await;
     }
 
     /// The capsule is gone and the session is about to be over: brings what is left, as far as it goes in time.
@@ -125,6 +189,11 @@ impl Carried {
         if timeout(BRING_LIMIT, self.bring()).await.is_err() {
             tracing::info!(session = %self.folder.owner.session, "what a session left is brought after its end");
         }
+    }
+
+    /// The run was none.
+    pub(crate) fn discard(&self) {
+        self.publisher.discard(&self.folder);
     }
 
     /// The run is over.

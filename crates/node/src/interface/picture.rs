@@ -10,14 +10,18 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::timeout;
+use vitrine_browser::BrowserError;
+use vitrine_browser::tabs::Tab;
 use vitrine_cdp::protocol::page::{CaptureScreenshot, CaptureScreenshotFormat, GetLayoutMetrics, Viewport};
-use vitrine_cdp::protocol::target::{DetachFromTarget, GetTargets, TargetId};
-use vitrine_cdp::{CdpError, Connection, Session};
+use vitrine_cdp::protocol::target::{DetachFromTarget, TargetId};
+use vitrine_cdp::{CdpError, Session};
 use vitrine_model::ArtifactKind;
 use vitrine_model::wire::Object;
 
 /// How long a tab may take to be painted. One that is frozen never is.
 const TAKE_LIMIT: Duration = Duration::from_secs(15);
+/// How long a browser may take to say which tab is in front.
+const FRONT_LIMIT: Duration = Duration::from_secs(2);
 /// How long the server may take to keep it.
 const BRING_LIMIT: Duration = Duration::from_secs(30);
 /// CSS pixels of a full page: Chromium itself paints no further.
@@ -108,10 +112,11 @@ pub(super) async fn take(
 async fn capture(interface: &Interface, wanted: &Wanted) -> Result<Vec<u8>, Unfulfilled> {
     let failed = |error: CdpError| conflict(&format!("could not take a picture of the tab: {error}"));
     let target = wanted.target_id.clone().map(TargetId);
-    let browser = interface.browser.connection().await.map_err(|error| conflict(&format!("could not {error}")))?;
+    let unreachable = |error: BrowserError| conflict(&format!("could not take a picture of the tab: {error}"));
+    let browser = interface.browser.connection().await.map_err(unreachable)?;
     let target = match target {
         Some(target) => target,
-        None => front(&browser).await.map_err(failed)?.ok_or_else(|| conflict("there is no tab"))?,
+        None => front(interface).await.map_err(unreachable)?.ok_or_else(|| conflict("there is no tab"))?,
     };
     let tab = browser.attach(&target).await.map_err(failed)?;
     let taken = shoot(&tab, wanted).await;
@@ -124,9 +129,17 @@ async fn capture(interface: &Interface, wanted: &Wanted) -> Result<Vec<u8>, Unfu
     STANDARD.decode(data).map_err(|_| conflict("the tab gave no picture"))
 }
 
-async fn front(browser: &Connection) -> Result<Option<TargetId>, CdpError> {
-    let targets = browser.call(GetTargets::default()).await?.target_infos;
-    Ok(targets.into_iter().find(|target| target.r#type == "page").map(|page| page.target_id))
+async fn front(interface: &Interface) -> Result<Option<TargetId>, BrowserError> {
+    let mut list = interface.browser.tabs().await?.watch();
+    // A browser that was only just looked at has not told its tabs yet.
+    let active = timeout(FRONT_LIMIT, list.wait_for(|list| list.active.is_some())).await;
+    let Some(list) = active.ok().and_then(|list| Some(list.ok()?.clone())) else { return Ok(None) };
+    // Which of several tabs came last is not known of those that were there before anybody looked. The blank one that a browser
+    // starts with is seldom meant.
+    let blank = |tab: &&Tab| tab.url == "about:blank";
+    let active = list.active.as_ref().and_then(|id| list.get(id));
+    let meant = active.filter(|tab| !blank(tab)).or_else(|| list.tabs.iter().rev().find(|tab| !blank(tab))).or(active);
+    Ok(meant.map(|tab| tab.id.clone()))
 }
 
 async fn shoot(tab: &Session, wanted: &Wanted) -> Result<String, CdpError> {

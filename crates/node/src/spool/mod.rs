@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 use vitrine_model::wire::Assignment;
-use vitrine_model::{RunId, SessionId};
+use vitrine_model::{ArtifactKind, RunId, SessionId};
 
 /// Says whose folder it is.
 const OWNER: &str = "owner.json";
@@ -75,10 +75,11 @@ impl Folder {
         self.lock().clone()
     }
 
-    /// Takes a file over, which must lie in this folder: from now on it is the server's. `None` when there are too many.
+    /// Takes a file over, which must lie in this folder: from now on it is the server's. `None` when there are too many
+    /// downloads.
     pub(crate) fn add(&self, made: Made, file: &Path) -> io::Result<Option<u64>> {
         let mut records = self.lock();
-        if records.len() >= OBJECTS_MAX {
+        if made.kind == ArtifactKind::Download && records.len() >= OBJECTS_MAX {
             return Ok(None);
         }
         let number = records.last().map_or(0, |last| last.number + 1);
@@ -192,7 +193,6 @@ impl Spool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vitrine_model::ArtifactKind;
 
     fn owner() -> Owner {
         let entropy = |buffer: &mut [u8]| buffer.fill(3);

@@ -4,7 +4,8 @@
 //! what is left over is tried again until the server has it, refuses it, or disowns the run.
 
 use super::{Folder, Record, Spool, record};
-use crate::link::{Link, LinkError};
+use crate::carried::conclude;
+use crate::link::{Body, Link, LinkError};
 use futures_util::StreamExt;
 use std::io;
 use std::path::Path;
@@ -78,6 +79,11 @@ impl Publisher {
         }
     }
 
+    /// The bytes of an object that was brought by an earlier session.
+    pub(crate) async fn get(&self, request: &ObjectRequest) -> Result<Option<Body>, LinkError> {
+        self.link.get_object(request).await
+    }
+
     /// Brings all that waits in a folder, and gives what was brought. Stops at the first that must be tried again.
     pub(crate) async fn bring(&self, folder: &Folder) -> Result<Vec<Record>, Setback> {
         let _alone = folder.bringing.lock().await;
@@ -107,6 +113,13 @@ impl Publisher {
         self.wake.notify_one();
     }
 
+    /// The run was none: nothing of it is wanted.
+    pub(crate) fn discard(&self, folder: &Folder) {
+        if let Err(error) = self.spool.remove(folder) {
+            tracing::warn!(session = %folder.owner.session, %error, "could not remove a session's folder");
+        }
+    }
+
     /// Brings what runs left until stopped.
     pub(crate) async fn keep_empty(self: Arc<Self>, stop: CancellationToken) {
         loop {
@@ -133,6 +146,7 @@ impl Publisher {
     }
 
     async fn empty_one(&self, folder: &Arc<Folder>) -> Result<(), Setback> {
+        conclude(folder).await;
         match self.bring(folder).await {
             Ok(_) => {}
             Err(Setback::NotYours) => {

@@ -1,6 +1,8 @@
 //! A server that speaks the wire types and remembers what it was told and brought.
 #![allow(dead_code)]
 
+pub mod lab;
+
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use sha2::{Digest, Sha256};
@@ -80,12 +82,17 @@ impl FakeServer {
     }
 
     pub async fn wait_for(&self, what: &str, matches: impl Fn(&StepKind) -> bool) -> StepKind {
+        self.wait_for_after(0, what, matches).await
+    }
+
+    /// Waits for a step behind the first `before`.
+    pub async fn wait_for_after(&self, before: usize, what: &str, matches: impl Fn(&StepKind) -> bool) -> StepKind {
         let mut seen = self.steps_seen.subscribe();
         let found = async {
             loop {
                 let found = {
                     let rows = self.rows.lock().unwrap();
-                    rows.steps.iter().find(|step| matches(&step.what)).map(|step| step.what.clone())
+                    rows.steps.iter().skip(before).find(|step| matches(&step.what)).map(|step| step.what.clone())
                 };
                 if let Some(found) = found {
                     return found;
@@ -93,7 +100,7 @@ impl FakeServer {
                 seen.changed().await.unwrap();
             }
         };
-        match tokio::time::timeout(Duration::from_secs(20), found).await {
+        match tokio::time::timeout(Duration::from_secs(40), found).await {
             Ok(found) => found,
             Err(_) => panic!("no {what}; the node reported {:?}", self.steps()),
         }

@@ -211,8 +211,6 @@ fn carried(config: &Config) -> CarriedConfig {
     CarriedConfig {
         file_bytes_max: config.artifacts.file_bytes_max,
         session_bytes_max: config.artifacts.session_bytes_max,
-        recording_rate_max: config.recording.frames_per_second_max,
-        recording_bytes_max: config.recording.bytes_max,
         profile_bytes_max: config.profiles.bytes_max,
         stealth_language: config.stealth.language.clone(),
         stealth_timezone: config.stealth.timezone.clone(),
