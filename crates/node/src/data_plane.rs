@@ -14,6 +14,8 @@ use vitrine_model::wire::{Dial, DialError, Purpose};
 
 /// How long a browser may take to accept a connection.
 const DIAL_LIMIT: Duration = Duration::from_secs(2);
+/// What the gateway asks of the stream to a viewing, which answers any path.
+const VIEW_PATH: &str = "/view";
 /// What a stream in memory holds in each direction until the other side reads.
 const MEMORY_BYTES: usize = 64 * 1024;
 
@@ -45,9 +47,27 @@ impl DataPlane {
                     Err(_) => Err(DialError::Unreachable("the browser did not accept the connection in time".into())),
                 }
             }
-            Purpose::View { .. } => Err(DialError::Unreachable("the live picture is not served".into())),
+            Purpose::View { control } => {
+                let stream = self.view(live, control).await?;
+                Ok(Dialed { stream, browser_path: VIEW_PATH.into(), ending })
+            }
             Purpose::Run => Ok(Dialed { stream: self.interface(live), browser_path: String::new(), ending }),
         }
+    }
+
+    async fn view(&self, live: Live, control: bool) -> Result<ClientStream, DialError> {
+        let guard = live.door.enter(control);
+        let unreachable = |error: String| DialError::Unreachable(format!("the browser cannot be looked at: {error}"));
+        let viewing = timeout(DIAL_LIMIT, live.carried.viewing(&live.browser)).await;
+        let viewing = viewing.map_err(|late| unreachable(late.to_string()))?;
+        let viewing = viewing.map_err(|error| unreachable(error.to_string()))?;
+        let (near, far) = tokio::io::duplex(MEMORY_BYTES);
+        let serving = async move {
+            let left = viewing.serve(near, control).await;
+            tracing::debug!(%left, "a viewer is no longer served");
+        };
+        self.0.serve(live.over.run_until_cancelled_owned(serving));
+        Ok(ClientStream::in_memory(far, Some(guard)))
     }
 
     fn interface(&self, live: Live) -> ClientStream {

@@ -10,6 +10,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 use vitrine_browser::downloads::{Download, Downloads, State};
+use vitrine_browser::view;
 use vitrine_model::artifact::is_name;
 use vitrine_model::{ArtifactKind, EpochMs};
 
@@ -33,7 +34,10 @@ struct One {
     /// Empty once the run was adopted: the browser's name for it is forgotten.
     guid: String,
     path: String,
+    url: String,
     size: u64,
+    /// 0 when the site does not say.
+    total: u64,
     at: EpochMs,
     state: State,
     /// Where it is in the capsule, once it is whole.
@@ -41,6 +45,23 @@ struct One {
     /// Still to be copied.
     waits: bool,
     object: Option<u64>,
+}
+
+impl One {
+    /// As viewers are told of it.
+    fn told(&self) -> view::Download {
+        let is_whole = self.state == State::Completed;
+        view::Download {
+            // Of one that an earlier node saw, the path is as good.
+            id: if self.guid.is_empty() { self.path.clone() } else { self.guid.clone() },
+            name: self.path.rsplit('/').next().unwrap_or_default().to_owned(),
+            url: self.url.clone(),
+            size: (self.total > 0).then_some(self.total),
+            received: self.size,
+            state: super::viewing::state(self.state),
+            path: is_whole.then(|| self.path.clone()),
+        }
+    }
 }
 
 /// All downloads of a run.
@@ -84,24 +105,32 @@ impl Kept {
         self.lock().iter().find(|one| one.path == path)?.inside.clone()
     }
 
-    /// Takes note of what a browser tells until its connection ends.
-    pub(super) async fn watch(&self, mut downloads: Downloads) {
+    /// All of them, as viewers are told.
+    pub(super) fn told(&self) -> Vec<view::Download> {
+        self.lock().iter().map(One::told).collect()
+    }
+
+    /// Takes note of what a browser tells until its connection ends, and passes it on.
+    pub(super) async fn watch(&self, mut downloads: Downloads, tell: impl Fn(view::Download)) {
         while let Some(download) = downloads.next().await {
-            self.note(download);
+            self.note(download).into_iter().for_each(&tell);
         }
     }
 
-    fn note(&self, download: Download) {
+    /// `None` when there are too many.
+    fn note(&self, download: Download) -> Option<view::Download> {
         let mut all = self.lock();
         let index = match all.iter().position(|one| one.guid == download.guid) {
             Some(index) => index,
-            None if all.len() >= OBJECTS_MAX => return,
+            None if all.len() >= OBJECTS_MAX => return None,
             None => {
                 let path = free_path(&all, &download.name);
                 all.push(One {
                     guid: download.guid,
                     path,
+                    url: download.url,
                     size: 0,
+                    total: 0,
                     at: 0,
                     state: State::InProgress,
                     inside: None,
@@ -113,6 +142,7 @@ impl Kept {
         };
         let one = &mut all[index];
         one.size = download.received_bytes;
+        one.total = download.total_bytes;
         one.at = clock::now();
         one.state = download.state;
         if download.state == State::Completed {
@@ -120,6 +150,7 @@ impl Kept {
             one.waits = one.inside.is_some();
             self.whole.notify_one();
         }
+        Some(one.told())
     }
 
     /// Copies what is whole, as it comes.
@@ -192,7 +223,9 @@ fn known(record: Record) -> Option<One> {
     Some(One {
         guid: String::new(),
         path,
+        url: String::new(),
         size: record.made.size,
+        total: record.made.size,
         at: clock::now(),
         state: State::Completed,
         inside: Some(inside),
@@ -227,7 +260,9 @@ mod tests {
         One {
             guid: String::new(),
             path: path.into(),
+            url: String::new(),
             size: 0,
+            total: 0,
             at: 0,
             state: State::Completed,
             inside: None,

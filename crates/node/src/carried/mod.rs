@@ -7,6 +7,7 @@ mod captchas;
 mod downloads;
 mod profile;
 mod records;
+mod viewing;
 
 pub(crate) use downloads::Downloaded;
 pub(crate) use records::conclude;
@@ -24,7 +25,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
+use viewing::Gallery;
+use vitrine_browser::BrowserError;
 use vitrine_browser::captcha::Solve;
+use vitrine_browser::view::Viewing;
 use vitrine_model::wire::Object;
 use vitrine_model::{ArtifactKind, BrowserSpec, Happening};
 
@@ -51,6 +55,7 @@ pub(crate) struct Carried {
     profile_bytes_max: u64,
     records: Mutex<Records>,
     solver: Option<Arc<dyn Solve>>,
+    gallery: Gallery,
 }
 
 impl Carried {
@@ -73,6 +78,7 @@ impl Carried {
             profile_bytes_max: config.profile_bytes_max,
             records: Mutex::default(),
             solver,
+            gallery: Gallery::default(),
         })
     }
 
@@ -110,6 +116,11 @@ impl Carried {
         self.downloads.find(path)
     }
 
+    /// What serves viewers.
+    pub(crate) async fn viewing(&self, browser: &BrowserCapsule) -> Result<Viewing, BrowserError> {
+        self.gallery.viewing(browser, self.folder.owner.session.as_str(), &self.downloads).await
+    }
+
     /// Brings one file at once, past what waits.
     pub(crate) async fn put(&self, object: Object, file: &Path) -> Result<Option<String>, Setback> {
         self.publisher.put(&self.publisher.request(&self.folder, object), file).await
@@ -129,7 +140,7 @@ impl Carried {
     async fn watch(&self, browser: &BrowserCapsule) -> ! {
         loop {
             match browser.downloads().await {
-                Ok(downloads) => self.downloads.watch(downloads).await,
+                Ok(downloads) => self.downloads.watch(downloads, |told| self.gallery.tell(told)).await,
                 Err(error) => tracing::debug!(%error, "a browser's downloads cannot be watched"),
             }
             // The browser is gone, most likely: the run's end is near.
