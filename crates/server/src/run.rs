@@ -10,10 +10,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, select};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::HOST};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::pin::{Pin, pin};
@@ -37,6 +39,13 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub fn request(method: Method, path_and_query: &str, body: Body) -> Result<Request<Body>, Error> {
     let request = Request::builder().method(method).uri(path_and_query);
     request.header(HOST, HeaderValue::from_static("localhost")).body(body).map_err(Error::internal)
+}
+
+/// A request to a run whose body is JSON.
+pub fn json_request(method: Method, path: &str, body: &impl Serialize) -> Result<Request<Body>, Error> {
+    let mut request = request(method, path, Body::from(serde_json::to_vec(body).map_err(Error::internal)?))?;
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(request)
 }
 
 /// Asks a run; what it refuses is an error.

@@ -2,10 +2,12 @@
 
 mod admin;
 mod browsers;
+mod carried;
 mod deliveries;
 mod document;
 mod keys;
 mod lifecycle;
+mod machine;
 mod node;
 mod plans;
 mod postgres;

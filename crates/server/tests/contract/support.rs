@@ -1,5 +1,6 @@
 //! A server on a free port, its node, and a client that sends exactly what a test says.
 
+use crate::machine::FakeMachine;
 use crate::node::FakeNode;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -11,9 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use vitrine_model::rate::RateLimit;
-use vitrine_model::wire::{Dial, DialError};
-use vitrine_model::{ApiKeySecret, Entropy, MachineId, Plan};
-use vitrine_server::gateway::{Connected, NodeDial};
+use vitrine_model::{ApiKeySecret, Entropy, Plan};
 use vitrine_server::{Server, ServerConfig, SystemClock};
 use vitrine_store::{Location, Objects, ObjectsLocation, Store, StoreOptions};
 
@@ -36,19 +35,6 @@ impl std::io::Write for ErrorLog {
     }
 }
 
-/// No machine can be dialled: what the gateway carries has its own tests.
-struct NoNodes;
-
-impl NodeDial for NoNodes {
-    fn dial<'a>(
-        &'a self,
-        _: &'a MachineId,
-        _: Dial,
-    ) -> futures_util::future::BoxFuture<'a, Result<Connected, DialError>> {
-        Box::pin(async { Err(DialError::Gone) })
-    }
-}
-
 /// The operating system's randomness.
 pub fn entropy() -> Arc<dyn Entropy> {
     Arc::new(|buffer: &mut [u8]| getrandom::fill(buffer).unwrap())
@@ -62,6 +48,7 @@ pub struct Harness {
     pub key: String,
     pub operator_key: String,
     pub objects: Objects,
+    pub machine: FakeMachine,
     _objects_folder: TempDir,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -93,8 +80,9 @@ impl Harness {
         let store = Store::open(location, StoreOptions::default()).await.unwrap();
         let objects_folder = tempfile::tempdir().unwrap();
         let objects = Objects::open(ObjectsLocation::Folder(objects_folder.path().join("objects"))).unwrap();
-        let clock = Arc::new(SystemClock);
-        let server = Server::new(config, store.clone(), objects.clone(), clock, entropy(), Arc::new(NoNodes)).await;
+        let (clock, machine) = (Arc::new(SystemClock), FakeMachine::default());
+        let server =
+            Server::new(config, store.clone(), objects.clone(), clock, entropy(), Arc::new(machine.clone())).await;
         let server = server.unwrap();
         let organization = server.create_organization("ours", Plan::Scale).await.unwrap();
         let key = server.create_api_key(&organization.id, "first").await.unwrap();
@@ -113,6 +101,7 @@ impl Harness {
             key: key.reveal().to_owned(),
             operator_key: operator_key.reveal().to_owned(),
             objects,
+            machine,
             _objects_folder: objects_folder,
             stop,
             tasks,
@@ -137,7 +126,9 @@ impl Harness {
     pub async fn another_server(&self, config: ServerConfig) -> Server {
         let clock = Arc::new(SystemClock);
         let objects = self.objects.clone();
-        Server::new(config, self.store.clone(), objects, clock, entropy(), Arc::new(NoNodes)).await.unwrap()
+        Server::new(config, self.store.clone(), objects, clock, entropy(), Arc::new(self.machine.clone()))
+            .await
+            .unwrap()
     }
 
     /// A key of a new organization.

@@ -51,8 +51,7 @@ pub async fn change(State(app): State<App>, caller: Caller, headers: HeaderMap, 
     let connected = app.dial_run(&session, "changing its way out").await?;
     let key = session.profile_key.as_deref();
     let upstream = app.upstream(profile, &session.organization, key, proxy.as_ref())?;
-    let upstream = serde_json::to_vec(&upstream).map_err(Error::internal)?;
-    let request = run::request(Method::PUT, "/upstream", Body::from(upstream))?;
+    let request = run::json_request(Method::PUT, "/upstream", &upstream)?;
     // The machine first: what it refuses must not stand in the row.
     run::ask(connected, request, ANSWER_TIME_MAX).await.map_err(|refused| {
         Error::scheduling(SchedulingReason::EgressUnavailable, refused.message)

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
 use utoipa::ToSchema;
-use vitrine_model::{Error, SessionId};
+use vitrine_model::SessionId;
 
 /// A page that is long and busy takes a while to paint.
 const SCREENSHOT_TIME_MAX: Duration = Duration::from_secs(60);
@@ -86,7 +86,6 @@ pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Answe
     }
     let session = super::owned(&app, &caller, &id).await?;
     let connected = app.dial_run(&session, "taking a picture").await?;
-    let wish = serde_json::to_vec(&wish).map_err(Error::internal)?;
-    let request = run::request(Method::POST, "/screenshot", Body::from(wish))?;
+    let request = run::json_request(Method::POST, "/screenshot", &wish)?;
     Ok(Json(run::json(run::ask(connected, request, SCREENSHOT_TIME_MAX).await?).await?))
 }
