@@ -315,19 +315,22 @@ impl Viewer<'_> {
     async fn show(&self) -> Left {
         let mut wishes = self.wishes();
         let mut list = self.stage.tabs.watch();
+        let mut seat = None;
         loop {
             let wish = wishes.borrow_and_update().clone();
             list.mark_unchanged();
             let tab = self.watched();
             let screen = tab.as_ref().filter(|_| wish.visible).and_then(|tab| self.stage.tabs.screen(tab));
             let Some(screen) = screen else {
+                seat = None;
                 tokio::select! {
                     _ = wishes.changed() => {}
                     _ = list.changed() => {}
                 }
                 continue;
             };
-            let mut pictures = screen.subscribe(Wants { coding: wish.coding.into(), every: false });
+            // The former seat is left only now: a screen that nobody looked at in between would have to start anew.
+            let pictures = seat.insert(screen.subscribe(Wants { coding: wish.coding.into(), every: false }));
             self.flight().clear();
             loop {
                 let full = self.flight().len() >= PICTURES_IN_FLIGHT_MAX;

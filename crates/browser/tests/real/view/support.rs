@@ -98,7 +98,7 @@ impl Scene {
         let viewing = self.viewing.clone();
         let served = tokio::spawn(async move { viewing.serve(far, control).await });
         let (socket, _) = tokio_tungstenite::client_async("ws://localhost/view", near).await.expect("a handshake");
-        Viewer { socket, served, heard: Vec::new(), pictures: Vec::new(), acknowledges: true }
+        Viewer { socket, served, heard: Vec::new(), pictures: Vec::new(), looked_at: 0, acknowledges: true }
     }
 
     /// A viewer with control whose tab is attended: its scripts are in the page.
@@ -115,6 +115,7 @@ pub struct Viewer {
     /// What it was told and no test asked for yet.
     pub heard: Vec<Value>,
     pub pictures: Vec<Vec<u8>>,
+    looked_at: usize,
     pub acknowledges: bool,
 }
 
@@ -156,15 +157,24 @@ impl Viewer {
 
     /// Waits for the next picture.
     pub async fn picture(&mut self) -> Vec<u8> {
-        let before = self.pictures.len();
-        timeout(SOON, async {
-            while self.pictures.len() == before {
+        self.picture_that("a picture", |_| true).await
+    }
+
+    /// Waits for a picture, past those that are not meant.
+    pub async fn picture_that(&mut self, what: &str, wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let wait = timeout(SOON, async {
+            loop {
+                while self.looked_at < self.pictures.len() {
+                    self.looked_at += 1;
+                    let picture = &self.pictures[self.looked_at - 1];
+                    if wanted(picture) {
+                        return picture.clone();
+                    }
+                }
                 self.read().await;
             }
-        })
-        .await
-        .expect("a picture");
-        self.pictures[before].clone()
+        });
+        wait.await.unwrap_or_else(|_| panic!("{what} did not come"))
     }
 
     async fn read(&mut self) {
