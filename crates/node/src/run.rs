@@ -261,6 +261,7 @@ impl Run {
         self.door.close(reason);
         tracing::info!(%session, reason = reason.as_str(), "a session ends");
         let over_later = matches!(end, End::Asked(_) | End::Own(_));
+        let fenced = matches!(end, End::Dropped);
         match end {
             // Refused when the server asked for the end at the same moment: its reason stands, and the end goes on.
             End::Own(reason) => {
@@ -279,7 +280,10 @@ impl Run {
         }
         self.over.cancel();
         let emptied = async {
-            carried.collect(&browser, over_later && reason.outcome() == Status::Ended).await;
+            // What is not ours any more is killed without delay.
+            if !fenced {
+                carried.collect(&browser, over_later && reason.outcome() == Status::Ended).await;
+            }
             let egress = browser.egress_bytes();
             browser.destroy().await;
             egress
