@@ -54,7 +54,7 @@ export async function startServer(settings = {}, answer = onePage) {
     await ended;
   }
   async function stop() {
-    server.kill('SIGTERM');
+    server?.kill('SIGTERM');
     await ended;
     sites.forEach((site) => site.close());
     await rm(folder, { recursive: true });

@@ -9,7 +9,7 @@ use vitrine_browser::tabs::Tabs;
 use vitrine_browser::view::{Download, DownloadState, Setup, Viewing};
 
 /// Below which `uploads/NAME` lies, as the browser sees it.
-const FILES: &str = "/session";
+const UPLOADS: &str = "/session/uploads";
 
 /// What viewers share, once there has been one.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Gallery {
         {
             return Ok(viewing.clone());
         }
-        let setup = Setup { session: session.to_owned(), uploads: FILES.to_owned() };
+        let setup = Setup { session: session.to_owned(), uploads: UPLOADS.to_owned() };
         let viewing = Viewing::new(tabs.clone(), setup);
         downloads.told().into_iter().for_each(|download| viewing.download(download));
         *made = Some((tabs, viewing.clone()));

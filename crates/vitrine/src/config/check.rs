@@ -140,11 +140,6 @@ fn kept(config: &Config, found: &mut Found) {
         "objects.s3_endpoint",
         "expected https://HOST or http://HOST:PORT",
     );
-    found.demand(
-        (1..=60).contains(&config.recording.frames_per_second_max),
-        "recording.frames_per_second_max",
-        "expected 1 to 60",
-    );
     found.demand(config.profiles.bytes_max > 0, "profiles.bytes_max", "expected at least 1");
     found.demand(config.artifacts.file_bytes_max > 0, "artifacts.file_bytes_max", "expected at least 1");
     let timezone = config.stealth.timezone.as_deref();

@@ -41,7 +41,6 @@ pub struct Config {
     pub image: Image,
     pub objects: Objects,
     pub artifacts: Artifacts,
-    pub recording: Recording,
     pub profiles: SavedProfiles,
     pub stealth: Stealth,
     pub captcha: Captcha,
@@ -180,15 +179,6 @@ pub struct Artifacts {
     pub session_bytes_max: u64,
 }
 
-/// Recordings of sessions.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recording {
-    pub frames_per_second_max: u32,
-    /// A recording ends when it is as large as this.
-    pub bytes_max: u64,
-}
-
 /// Saved browser profiles.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -273,7 +263,6 @@ impl Default for Config {
                 file_bytes_max: GIBIBYTE,
                 session_bytes_max: 4 * GIBIBYTE,
             },
-            recording: Recording { frames_per_second_max: 25, bytes_max: 4 * GIBIBYTE },
             profiles: SavedProfiles { bytes_max: GIBIBYTE / 4 },
             stealth: Stealth { language: "en-US".to_owned(), timezone: None },
             captcha: Captcha::default(),

@@ -131,8 +131,6 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
     ),
     ("artifacts.file_bytes_max", Number, Long, "Largest file that a page may give or a client may put"),
     ("artifacts.session_bytes_max", Number, Long, "Largest sum of a session's downloads"),
-    ("recording.frames_per_second_max", Number, Long, "Pictures a second of a recording, at most"),
-    ("recording.bytes_max", Number, Long, "Size at which a recording ends"),
     ("profiles.bytes_max", Number, Long, "Largest profile that is saved, packed"),
     ("stealth.language", Text, Long, "Language of browsers with stealth, for example en-US"),
     (

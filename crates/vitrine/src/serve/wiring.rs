@@ -12,18 +12,22 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use vitrine_model::{EndReason, Entropy, MachineId};
+use vitrine_model::{EndReason, Entropy, MachineId, Secret};
 use vitrine_node::{CarriedConfig, Node, NodeConfig, PoolConfig, Solver};
 use vitrine_server::config::ReserveMb;
+use vitrine_server::gateway::GatewayConfig;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
 use vitrine_server::webhooks::WebhookConfig;
 use vitrine_server::{Clock as _, Server, ServerConfig, SystemClock};
-use vitrine_store::{Location, Objects, ObjectsLocation, Store, StoreOptions};
+use vitrine_store::{Bucket, Location, Objects, ObjectsLocation, Store, StoreOptions};
 
 /// The machine of a server that has only its own.
 const PROVIDER: &str = "local";
 /// Of the machine's memory, what sessions may be promised: the rest is for the system, the server and the warm pool.
 const RESERVE_PERCENT: u64 = 75;
+
+/// Where a bucket is when nothing says so: what services other than Amazon's expect to be asked for.
+const S3_REGION: &str = "us-east-1";
 
 /// Between two looks at who is still connected.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -49,8 +53,7 @@ impl Running {
         let machine = data.machine(entropy.as_ref())?;
         let store = Store::open(location(config, data), StoreOptions::default()).await;
         let store = store.context("could not open the database")?;
-        let objects =
-            Objects::open(ObjectsLocation::Folder(data.objects())).map_err(|error| anyhow!("could not {error}"))?;
+        let objects = Objects::open(objects_location(config, data)).map_err(|error| anyhow!("could not {error}"))?;
         let now = SystemClock.now();
         let (operator_key, made_keys) = first_start::prepare(data, &store, entropy.as_ref(), now).await?;
         let to_node = ToNode::new();
@@ -136,6 +139,23 @@ fn location(config: &Config, data: &DataDir) -> Location {
     }
 }
 
+fn objects_location(config: &Config, data: &DataDir) -> ObjectsLocation {
+    let objects = &config.objects;
+    let Some(name) = objects.s3_bucket.clone() else {
+        return ObjectsLocation::Folder(objects.dir.clone().unwrap_or_else(|| data.objects()));
+    };
+    ObjectsLocation::S3(Bucket {
+        allow_http: objects.s3_endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://")),
+        endpoint: objects.s3_endpoint.clone(),
+        name,
+        region: objects.s3_region.clone().unwrap_or_else(|| S3_REGION.to_owned()),
+        access_key: objects.s3_access_key.clone().unwrap_or_default(),
+        // Checked before: a bucket without keys is no configuration that starts.
+        secret_key: objects.s3_secret_key.clone().unwrap_or_else(|| Secret::new("")),
+        path_style: objects.s3_path_style,
+    })
+}
+
 fn server_config(config: &Config) -> ServerConfig {
     let hosts = config.egress.hosts.split(',').filter_map(|entry| entry.split_once('='));
     let profiles = &config.egress.profiles;
@@ -168,6 +188,10 @@ fn server_config(config: &Config) -> ServerConfig {
         body_bytes_max: config.server.body_max_bytes,
         head_timeout_ms: config.server.header_timeout_ms,
         connections_max: config.server.connections_max,
+        artifacts_kept_ms: config.artifacts.kept_ms,
+        artifact_bytes_max: ServerConfig::default().artifact_bytes_max.max(config.artifacts.file_bytes_max),
+        profile_bytes_max: config.profiles.bytes_max,
+        gateway: GatewayConfig { upload_bytes_max: config.artifacts.file_bytes_max, ..GatewayConfig::default() },
         webhooks: WebhookConfig { allow_private: config.webhooks.allow_private, ..WebhookConfig::default() },
         ..ServerConfig::default()
     }
