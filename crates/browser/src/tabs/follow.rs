@@ -2,6 +2,7 @@
 //! limit: it may hang, show a dialog or be gone.
 
 use super::Shared;
+use super::list::{TITLE_BYTES_MAX, bounded};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +24,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// A page that loads is looked at again, less and less often.
 const LOADING_PAUSE_MIN: Duration = Duration::from_millis(300);
 const LOADING_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How late the title of a page that rests may be.
+const TITLE_PAUSE: Duration = Duration::from_secs(1);
 /// As a `data:` address; an icon of 64 by 64 pixels is a few KiB.
 const FAVICON_BYTES_MAX: usize = 32 * 1024;
 const FAVICON_LIMIT: Duration = Duration::from_secs(5);
@@ -56,19 +59,32 @@ pub(super) async fn follow(shared: Arc<Shared>, info: TargetInfo, wake: Arc<Noti
             let woken = timeout(pause, wake.notified()).await.is_ok();
             pause = if woken { LOADING_PAUSE_MIN } else { (pause * 2).min(LOADING_PAUSE_MAX) };
         } else {
-            wake.notified().await;
+            rest(&shared, &wake).await;
             pause = LOADING_PAUSE_MIN;
         }
         sleep(LOOK_PAUSE).await;
     }
 }
 
+/// Until there may be news. A title that a script sets is told by nobody: while somebody watches, it is looked for.
+async fn rest(shared: &Shared, wake: &Notify) {
+    if shared.favicons.load(Ordering::Relaxed) > 0 {
+        drop(timeout(TITLE_PAUSE, wake.notified()).await);
+    } else {
+        wake.notified().await;
+    }
+}
+
 /// One look; says whether the page still loads.
 async fn look(shared: &Shared, session: &Session, id: &TargetId, icon: &mut Option<String>) -> Result<bool, CdpError> {
     let history = session.call_within(LOOK_LIMIT, GetNavigationHistory {}).await?;
+    let entry = usize::try_from(history.current_index).ok().and_then(|index| history.entries.get(index));
     shared.change(id, |tab| {
         tab.can_go_back = history.current_index > 0;
         tab.can_go_forward = history.current_index + 1 < history.entries.len() as i64;
+        if let Some(entry) = entry.filter(|entry| !entry.title.is_empty()) {
+            tab.title = bounded(&entry.title, TITLE_BYTES_MAX);
+        }
     });
     let world = CreateIsolatedWorld {
         frame_id: FrameId(id.0.clone()),

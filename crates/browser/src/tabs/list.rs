@@ -5,7 +5,7 @@ use vitrine_cdp::protocol::browser::BrowserContextId;
 use vitrine_cdp::protocol::target::{TargetId, TargetInfo};
 
 /// A title longer than this is of no use to a tab strip.
-const TITLE_BYTES_MAX: usize = 1024;
+pub(super) const TITLE_BYTES_MAX: usize = 1024;
 /// `data:` addresses hold whole documents.
 const URL_BYTES_MAX: usize = 8 * 1024;
 
