@@ -36,20 +36,6 @@ impl crate::Command for GetVersion {
     type Response = GetVersionResponse;
 }
 
-/// Reset all permission management for all origins.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ResetPermissions {
-    /// BrowserContext to reset permissions. When omitted, default browser context is used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub browser_context_id: Option<BrowserContextId>,
-}
-
-impl crate::Command for ResetPermissions {
-    const METHOD: &'static str = "Browser.resetPermissions";
-    type Response = crate::Nothing;
-}
-
 /// Set the behavior when downloading a file.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

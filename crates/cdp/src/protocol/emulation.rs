@@ -76,99 +76,6 @@ impl crate::Command for SetDeviceMetricsOverride {
     type Response = crate::Nothing;
 }
 
-/// Enables or disables simulating a focused and active page.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct SetFocusEmulationEnabled {
-    /// Whether to enable to disable focus emulation.
-    pub enabled: bool,
-}
-
-impl crate::Command for SetFocusEmulationEnabled {
-    const METHOD: &'static str = "Emulation.setFocusEmulationEnabled";
-    type Response = crate::Nothing;
-}
-
-/// Overrides default host system locale with the specified one.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct SetLocaleOverride {
-    /// ICU style C locale (e.g. "en_US"). If not specified or empty, disables the override and
-    /// restores default host system locale.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub locale: Option<String>,
-}
-
-impl crate::Command for SetLocaleOverride {
-    const METHOD: &'static str = "Emulation.setLocaleOverride";
-    type Response = crate::Nothing;
-}
-
-/// Sets a specified page scale factor.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SetPageScaleFactor {
-    /// Page scale factor.
-    pub page_scale_factor: f64,
-}
-
-impl crate::Command for SetPageScaleFactor {
-    const METHOD: &'static str = "Emulation.setPageScaleFactor";
-    type Response = crate::Nothing;
-}
-
-/// Overrides default host system timezone with the specified one.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SetTimezoneOverride {
-    /// The timezone identifier. List of supported timezones:
-    /// https://source.chromium.org/chromium/chromium/deps/icu.git/+/faee8bc70570192d82d2978a71e2a615788597d1:source/data/misc/metaZones.txt
-    /// If empty, disables the override and restores default host system timezone.
-    pub timezone_id: String,
-}
-
-impl crate::Command for SetTimezoneOverride {
-    const METHOD: &'static str = "Emulation.setTimezoneOverride";
-    type Response = crate::Nothing;
-}
-
-/// Enables touch on platforms which do not support them.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SetTouchEmulationEnabled {
-    /// Whether the touch event emulation should be enabled.
-    pub enabled: bool,
-    /// Maximum touch points supported. Defaults to one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_touch_points: Option<i64>,
-}
-
-impl crate::Command for SetTouchEmulationEnabled {
-    const METHOD: &'static str = "Emulation.setTouchEmulationEnabled";
-    type Response = crate::Nothing;
-}
-
-/// Allows overriding user agent with the given string.
-/// `userAgentMetadata` must be set for Client Hint headers to be sent.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SetUserAgentOverride {
-    /// User agent to use.
-    pub user_agent: String,
-    /// Browser language to emulate.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub accept_language: Option<String>,
-    /// The platform navigator.platform should return.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
-    /// To be sent in Sec-CH-UA-* headers and returned in navigator.userAgentData
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_agent_metadata: Option<UserAgentMetadata>,
-}
-
-impl crate::Command for SetUserAgentOverride {
-    const METHOD: &'static str = "Emulation.setUserAgentOverride";
-    type Response = crate::Nothing;
-}
-
 /// Screen orientation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ScreenOrientation {
@@ -191,39 +98,6 @@ pub enum ScreenOrientationType {
     LandscapeSecondary,
     #[serde(untagged)]
     Unlisted(String),
-}
-
-/// Used to specify User Agent Client Hints to emulate. See https://wicg.github.io/ua-client-hints
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct UserAgentBrandVersion {
-    pub brand: String,
-    pub version: String,
-}
-
-/// Used to specify User Agent Client Hints to emulate. See https://wicg.github.io/ua-client-hints
-/// Missing optional values will be filled in by the target with what it would normally use.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UserAgentMetadata {
-    /// Brands appearing in Sec-CH-UA.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub brands: Option<Vec<UserAgentBrandVersion>>,
-    /// Brands appearing in Sec-CH-UA-Full-Version-List.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub full_version_list: Option<Vec<UserAgentBrandVersion>>,
-    pub platform: String,
-    pub platform_version: String,
-    pub architecture: String,
-    pub model: String,
-    pub mobile: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bitness: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wow64: Option<bool>,
-    /// Used to specify User Agent form-factor values.
-    /// See https://wicg.github.io/ua-client-hints/#sec-ch-ua-form-factors
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub form_factors: Option<Vec<String>>,
 }
 
 /// Scrollbar type. Default: `default`.

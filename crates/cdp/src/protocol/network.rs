@@ -2,15 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Disables network tracking, prevents network events from being sent to the client.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Disable {}
-
-impl crate::Command for Disable {
-    const METHOD: &'static str = "Network.disable";
-    type Response = crate::Nothing;
-}
-
 /// Enables network tracking, network events will now be delivered to the client.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]

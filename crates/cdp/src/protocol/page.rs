@@ -124,15 +124,6 @@ impl crate::Command for CreateIsolatedWorld {
     type Response = CreateIsolatedWorldResponse;
 }
 
-/// Disables page domain notifications.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Disable {}
-
-impl crate::Command for Disable {
-    const METHOD: &'static str = "Page.disable";
-    type Response = crate::Nothing;
-}
-
 /// Enables page domain notifications.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -298,17 +289,6 @@ impl crate::Command for Reload {
     type Response = crate::Nothing;
 }
 
-/// Removes given script from the list.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct RemoveScriptToEvaluateOnNewDocument {
-    pub identifier: ScriptIdentifier,
-}
-
-impl crate::Command for RemoveScriptToEvaluateOnNewDocument {
-    const METHOD: &'static str = "Page.removeScriptToEvaluateOnNewDocument";
-    type Response = crate::Nothing;
-}
-
 /// Acknowledges that a screencast frame has been received by the frontend.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -319,18 +299,6 @@ pub struct ScreencastFrameAck {
 
 impl crate::Command for ScreencastFrameAck {
     const METHOD: &'static str = "Page.screencastFrameAck";
-    type Response = crate::Nothing;
-}
-
-/// Enable page Content Security Policy by-passing.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct SetBypassCSP {
-    /// Whether to bypass page CSP.
-    pub enabled: bool,
-}
-
-impl crate::Command for SetBypassCSP {
-    const METHOD: &'static str = "Page.setBypassCSP";
     type Response = crate::Nothing;
 }
 
@@ -404,15 +372,6 @@ pub struct StopScreencast {}
 impl crate::Command for StopScreencast {
     const METHOD: &'static str = "Page.stopScreencast";
     type Response = crate::Nothing;
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct DomContentEventFired {
-    pub timestamp: super::network::MonotonicTime,
-}
-
-impl crate::Event for DomContentEventFired {
-    const METHOD: &'static str = "Page.domContentEventFired";
 }
 
 /// Fired when download makes progress. Last call has |done| == true.
@@ -574,48 +533,6 @@ impl crate::Event for JavascriptDialogOpening {
     const METHOD: &'static str = "Page.javascriptDialogOpening";
 }
 
-/// Fired for lifecycle events (navigation, load, paint, etc) in the current
-/// target (including local frames).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LifecycleEvent {
-    /// Id of the frame.
-    pub frame_id: FrameId,
-    /// Loader identifier. Empty string if the request is fetched from worker.
-    pub loader_id: super::network::LoaderId,
-    pub name: String,
-    pub timestamp: super::network::MonotonicTime,
-}
-
-impl crate::Event for LifecycleEvent {
-    const METHOD: &'static str = "Page.lifecycleEvent";
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub struct LoadEventFired {
-    pub timestamp: super::network::MonotonicTime,
-}
-
-impl crate::Event for LoadEventFired {
-    const METHOD: &'static str = "Page.loadEventFired";
-}
-
-/// Fired when same-document navigation happens, e.g. due to history API usage or anchor navigation.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NavigatedWithinDocument {
-    /// Id of the frame.
-    pub frame_id: FrameId,
-    /// Frame's new url.
-    pub url: String,
-    /// Navigation type
-    pub navigation_type: NavigatedWithinDocumentNavigationType,
-}
-
-impl crate::Event for NavigatedWithinDocument {
-    const METHOD: &'static str = "Page.navigatedWithinDocument";
-}
-
 /// Compressed image data requested by the `startScreencast`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -630,17 +547,6 @@ pub struct ScreencastFrame {
 
 impl crate::Event for ScreencastFrame {
     const METHOD: &'static str = "Page.screencastFrame";
-}
-
-/// Fired when the page with currently enabled screencast was shown or hidden `.
-#[derive(Clone, Debug, Deserialize)]
-pub struct ScreencastVisibilityChanged {
-    /// True if the page is visible.
-    pub visible: bool,
-}
-
-impl crate::Event for ScreencastVisibilityChanged {
-    const METHOD: &'static str = "Page.screencastVisibilityChanged";
 }
 
 /// Javascript dialog type.
@@ -928,19 +834,6 @@ pub enum FrameDetachedReason {
     Remove,
     #[serde(rename = "swap")]
     Swap,
-    #[serde(untagged)]
-    Unlisted(String),
-}
-
-/// Navigation type
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NavigatedWithinDocumentNavigationType {
-    #[serde(rename = "fragment")]
-    Fragment,
-    #[serde(rename = "historyApi")]
-    HistoryApi,
-    #[serde(rename = "other")]
-    Other,
     #[serde(untagged)]
     Unlisted(String),
 }

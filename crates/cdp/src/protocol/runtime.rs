@@ -95,15 +95,6 @@ impl crate::Command for CallFunctionOn {
     type Response = CallFunctionOnResponse;
 }
 
-/// Disables reporting of execution contexts creation.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Disable {}
-
-impl crate::Command for Disable {
-    const METHOD: &'static str = "Runtime.disable";
-    type Response = crate::Nothing;
-}
-
 /// Enables reporting of execution contexts creation by means of `executionContextCreated` event.
 /// When the reporting gets enabled the event will be sent immediately for each existing execution
 /// context.
@@ -197,19 +188,6 @@ impl crate::Command for Evaluate {
     type Response = EvaluateResponse;
 }
 
-/// Releases remote object with given id.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReleaseObject {
-    /// Identifier of the object to release.
-    pub object_id: RemoteObjectId,
-}
-
-impl crate::Command for ReleaseObject {
-    const METHOD: &'static str = "Runtime.releaseObject";
-    type Response = crate::Nothing;
-}
-
 /// Tells inspected instance to run if it was waiting for debugger to attach.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RunIfWaitingForDebugger {}
@@ -231,29 +209,6 @@ pub struct BindingCalled {
 
 impl crate::Event for BindingCalled {
     const METHOD: &'static str = "Runtime.bindingCalled";
-}
-
-/// Issued when new execution context is created.
-#[derive(Clone, Debug, Deserialize)]
-pub struct ExecutionContextCreated {
-    /// A newly created execution context.
-    pub context: ExecutionContextDescription,
-}
-
-impl crate::Event for ExecutionContextCreated {
-    const METHOD: &'static str = "Runtime.executionContextCreated";
-}
-
-/// Issued when execution context is destroyed.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ExecutionContextDestroyed {
-    /// Unique Id of the destroyed context
-    pub execution_context_unique_id: String,
-}
-
-impl crate::Event for ExecutionContextDestroyed {
-    const METHOD: &'static str = "Runtime.executionContextDestroyed";
 }
 
 /// Represents function call argument. Either remote object id `objectId`, primitive `value`,
@@ -297,26 +252,6 @@ pub struct ExceptionDetails {
     /// Identifier of the context where exception happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_context_id: Option<ExecutionContextId>,
-}
-
-/// Description of an isolated world.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ExecutionContextDescription {
-    /// Unique id of the execution context. It can be used to specify in which execution context
-    /// script evaluation should be performed.
-    pub id: ExecutionContextId,
-    /// Execution context origin.
-    pub origin: String,
-    /// Human readable name describing given context.
-    pub name: String,
-    /// A system-unique execution context identifier. Unlike the id, this is unique across
-    /// multiple processes, so can be reliably used to identify specific context while backend
-    /// performs a cross-process navigation.
-    pub unique_id: String,
-    /// Embedder-specific auxiliary data likely matching {isDefault: boolean, type: 'default'|'isolated'|'worker', frameId: string}
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub aux_data: Option<serde_json::Value>,
 }
 
 /// Id of an execution context.

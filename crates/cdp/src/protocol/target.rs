@@ -2,18 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Activates (focuses) the target.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ActivateTarget {
-    pub target_id: TargetId,
-}
-
-impl crate::Command for ActivateTarget {
-    const METHOD: &'static str = "Target.activateTarget";
-    type Response = crate::Nothing;
-}
-
 /// Attaches to the target with given id.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -129,25 +117,6 @@ pub struct DetachFromTarget {
 impl crate::Command for DetachFromTarget {
     const METHOD: &'static str = "Target.detachFromTarget";
     type Response = crate::Nothing;
-}
-
-/// Returns all browser contexts created with `Target.createBrowserContext` method.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct GetBrowserContexts {}
-
-/// What `Target.getBrowserContexts` answers.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GetBrowserContextsResponse {
-    /// An array of browser context ids.
-    pub browser_context_ids: Vec<super::browser::BrowserContextId>,
-    /// The id of the default browser context if available.
-    pub default_browser_context_id: Option<super::browser::BrowserContextId>,
-}
-
-impl crate::Command for GetBrowserContexts {
-    const METHOD: &'static str = "Target.getBrowserContexts";
-    type Response = GetBrowserContextsResponse;
 }
 
 /// Retrieves a list of available targets.

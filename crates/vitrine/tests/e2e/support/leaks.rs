@@ -22,7 +22,7 @@ pub fn left(data: &Path, machine: &str) -> Vec<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let data = data.display().to_string();
     found.extend(mounts.lines().filter(|line| line.contains(&data)).map(|line| format!("mount {line}")));
-    for folder in ["capsules", "runs"] {
+    for folder in ["capsules", "runs", "spool"] {
         let entries = fs::read_dir(Path::new(&data).join(folder)).into_iter().flatten().flatten();
         found.extend(entries.map(|entry| format!("folder {}", entry.path().display())));
     }
