@@ -24,6 +24,8 @@ const MAY_LINK_ALL: &[&str] = &["vitrine", "vitrine-testkit", "xtask"];
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["vitrine-store"]),
     ("object_store", &["vitrine-store"]),
+    ("openh264", &["vitrine-browser"]),
+    ("turbojpeg", &["vitrine-browser"]),
     ("seccompiler", &["vitrine-capsule", "vitrine-init"]),
     ("landlock", &["vitrine-capsule", "vitrine-init"]),
     ("anyhow", MAY_LINK_ALL),
