@@ -246,10 +246,10 @@ fn free_path(all: &[One], name: &str) -> String {
         0 => format!("{}/{name}", super::DOWNLOADS),
         number => format!("{}/{stem} ({number}){extension}", super::DOWNLOADS),
     };
-    let free = (0..NAMES_TRIED_MAX)
-        .map(numbered)
-        .find(|path| !taken.contains(path.as_str()) && path.rsplit('/').next().is_some_and(is_name));
-    free.unwrap_or_else(|| format!("{}/{}", super::DOWNLOADS, all.len()))
+    // Pages may call their files by numbers, too: it is counted until one is free.
+    let bare = (all.len()..).map(|number| format!("{}/{number}", super::DOWNLOADS));
+    let is_free = |path: &String| !taken.contains(path.as_str()) && path.rsplit('/').next().is_some_and(is_name);
+    (0..NAMES_TRIED_MAX).map(numbered).chain(bare).find(is_free).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -283,5 +283,7 @@ mod tests {
         let long = "x".repeat(255);
         all.push(one(&free_path(&all, &long)));
         assert_eq!(free_path(&all, &long), "downloads/4", "a name that cannot grow");
+        all.push(one("downloads/5"));
+        assert_eq!(free_path(&all, &long), "downloads/6", "a page called another one by the number");
     }
 }
