@@ -18,7 +18,8 @@
   const renew = () => {
     leasedUntil = performance.now() + LEASE_MS;
   };
-  if (globalThis.vitrine) return globalThis.vitrine.renew();
+  // Not `globalThis.vitrine` alone: an element or frame of the page with this name answers to it too.
+  if (Object.hasOwn(globalThis, 'vitrine')) return globalThis.vitrine.renew();
   const leased = () => performance.now() < leasedUntil;
   const told = new Map();
   const tell = (about, report) => {

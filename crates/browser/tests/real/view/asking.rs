@@ -142,6 +142,17 @@ async fn a_page_that_draws_its_own_list_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_page_whose_elements_have_our_names_is_served_like_any_other() {
+    let body = format!("{LIST}<p id=vitrine></p><p id=vitrineReport></p>");
+    let scene = Scene::open(Build::HeadlessShell, &body).await;
+    let mut viewer = scene.hands().await;
+    viewer.click(40.0, 40.0).await;
+    let list = viewer.hear("select").await;
+    viewer.say(json!({"type": "select", "id": list["id"], "indices": [2]})).await;
+    scene.until("notes.join(' ')", &json!("inputBlue changeBlue")).await;
+}
+
+#[tokio::test]
 async fn endless_options_are_cut() {
     let body = format!("{LIST}<script>s.innerHTML = ('<option>' + 'x'.repeat(5000)).repeat(20000)</script>");
     let scene = Scene::open(Build::HeadlessShell, &body).await;
