@@ -129,9 +129,16 @@
   const close = () => {
     if (opened) tell('selectClosed', { number: opened.number });
     opened = null;
+    fading.disconnect();
   };
+  /** A list that the page removes or hides while it is open is closed, as Chromium's own would be. */
+  const fading = new ResizeObserver(() => {
+    if (opened && !opened.list.checkVisibility()) close();
+  });
   const open = (list) => {
+    close();
     opened = { number: ++openings, list };
+    fading.observe(list);
     list.focus({ preventScroll: true });
     tell('select', { number: opened.number, rect: rectOf(list.getBoundingClientRect()), options: optionsOf(list) });
   };
@@ -171,6 +178,7 @@
     if (opened?.number !== number || !opened.list.isConnected) return false;
     const { list } = opened;
     opened = null;
+    fading.disconnect();
     if (index === null) return true;
     const option = list.options[index];
     if (!option || option.disabled) return false;

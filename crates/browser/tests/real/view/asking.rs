@@ -142,6 +142,21 @@ async fn a_page_that_draws_its_own_list_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_list_that_the_page_takes_away_is_closed() {
+    let scene = Scene::open(Build::HeadlessShell, LIST).await;
+    let mut viewer = scene.hands().await;
+    viewer.click(40.0, 40.0).await;
+    let list = viewer.hear("select").await;
+    scene.value("s.style.display = 'none'").await;
+    assert_eq!(viewer.hear("selectClosed").await["id"], list["id"]);
+    scene.value("s.style.display = ''").await;
+    viewer.click(40.0, 40.0).await;
+    let list = viewer.hear_that("another", |told| told["type"] == "select" && told["id"] != list["id"]).await;
+    scene.value("s.remove()").await;
+    viewer.hear_that("closed", |told| told["type"] == "selectClosed" && told["id"] == list["id"]).await;
+}
+
+#[tokio::test]
 async fn a_page_whose_elements_have_our_names_is_served_like_any_other() {
     let body = format!("{LIST}<p id=vitrine></p><p id=vitrineReport></p>");
     let scene = Scene::open(Build::HeadlessShell, &body).await;
