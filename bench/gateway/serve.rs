@@ -47,7 +47,7 @@ impl Sessions for NoRows {
         async { Ok(None) }.boxed()
     }
 
-    fn is_revoked<'a>(&'a self, _: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
+    fn is_revoked<'a>(&'a self, _: &'a SessionId, _: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
         async { Ok(false) }.boxed()
     }
 

@@ -22,8 +22,8 @@ impl Sessions for App {
         })
     }
 
-    fn is_revoked<'a>(&'a self, token: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
-        Box::pin(async move { self.store.is_token_revoked(token).await.map_err(Error::internal) })
+    fn is_revoked<'a>(&'a self, session: &'a SessionId, token: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move { self.store.is_token_revoked(session, token).await.map_err(Error::internal) })
     }
 
     fn authenticate<'a>(

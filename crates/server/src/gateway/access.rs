@@ -35,6 +35,7 @@ pub(super) enum Guard {
     Key,
     /// A token that was made by request.
     Token {
+        session: SessionId,
         id: TokenId,
         expires_at: EpochMs,
     },
@@ -65,7 +66,9 @@ impl Access {
         match (&self.token, &self.token_id) {
             (None, _) => Guard::Key,
             (Some(_), None) => Guard::Session,
-            (Some(_), Some(id)) => Guard::Token { id: id.clone(), expires_at: self.expires_at },
+            (Some(_), Some(id)) => {
+                Guard::Token { session: self.session.clone(), id: id.clone(), expires_at: self.expires_at }
+            }
         }
     }
 }
@@ -107,7 +110,7 @@ impl Gateway {
         let wrong = || unauthenticated("the token is wrong, has expired or was revoked");
         let claims = self.signing_key.verify(&session, token, self.clock.now()).ok_or_else(wrong)?;
         if let Some(id) = &claims.id
-            && self.sessions.is_revoked(id).await?
+            && self.sessions.is_revoked(&session, id).await?
         {
             return Err(wrong().into());
         }
@@ -125,7 +128,12 @@ impl Gateway {
     }
 
     /// Resolves once a token was revoked or has expired. It is looked at as often as the client is pinged.
-    pub(super) fn end_of_token(&self, id: TokenId, expires_at: EpochMs) -> BoxFuture<'static, Farewell> {
+    pub(super) fn end_of_token(
+        &self,
+        session: SessionId,
+        id: TokenId,
+        expires_at: EpochMs,
+    ) -> BoxFuture<'static, Farewell> {
         let (sessions, clock) = (Arc::clone(&self.sessions), Arc::clone(&self.clock));
         let every = self.config.ping_time();
         async move {
@@ -136,7 +144,7 @@ impl Gateway {
                 }
                 tokio::time::sleep(every.min(Duration::from_millis(left))).await;
                 // A database that does not answer says nothing about the token.
-                if sessions.is_revoked(&id).await.unwrap_or(false) {
+                if sessions.is_revoked(&session, &id).await.unwrap_or(false) {
                     return Farewell::TokenRevoked;
                 }
             }

@@ -97,8 +97,8 @@ pub trait Sessions: Send + Sync + 'static {
         headers: &'a HeaderMap,
     ) -> BoxFuture<'a, Result<(OrganizationId, Permissions), Error>>;
 
-    /// Whether a token was revoked.
-    fn is_revoked<'a>(&'a self, token: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>>;
+    /// Whether a token of the session was revoked.
+    fn is_revoked<'a>(&'a self, session: &'a SessionId, token: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>>;
 }
 
 /// Why the gateway leaves a client.
@@ -200,7 +200,7 @@ impl Gateway {
         let refused = match guard {
             Guard::Session => pending().boxed(),
             Guard::Key => self.refusal_of_key(&request.headers),
-            Guard::Token { id, expires_at } => self.end_of_token(id, expires_at),
+            Guard::Token { session, id, expires_at } => self.end_of_token(session, id, expires_at),
         };
         let farewell = select(told, refused).map(|first| first.factor_first().0).boxed();
         self.registry.spawn(async move {

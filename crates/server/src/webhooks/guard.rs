@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use vitrine_model::address::refusal;
 
 /// Longest address of a receiver.
-const URL_BYTES_MAX: usize = 2_048;
+pub const URL_BYTES_MAX: usize = 2_048;
 
 /// Why a target is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,7 @@ mod guard;
 mod message;
 mod send;
 
-pub use guard::{WrongTarget, check_target};
+pub use guard::{URL_BYTES_MAX, WrongTarget, check_target};
 pub use message::Message;
 pub use send::{Outcome, Sender};
 

@@ -318,6 +318,13 @@ async fn a_live_view_opens_by_its_token_until_it_is_revoked_or_expires() {
     fetch(&harness, &format!("/view/{id}/files"), &bearer(cdp)).await.expect(401, "UNAUTHENTICATED");
 
     let token_id = control.body["tokenId"].as_str().unwrap();
+    let other = harness.ready_session().await.body["id"].as_str().unwrap().to_owned();
+    let elsewhere = format!("/v1/browsers/live-view?id={other}&tokenId={token_id}");
+    assert_eq!(harness.as_us("DELETE", &elsewhere, None).await.status, 200);
+    assert!(
+        watch(&harness, &id, &token(&control)).await.is_ok(),
+        "who has another session revokes nothing of this one"
+    );
     let revoke = format!("/v1/browsers/live-view?id={id}&tokenId={token_id}");
     assert_eq!(harness.as_us("DELETE", &revoke, None).await.status, 200);
     assert_eq!(tokio::time::timeout(Duration::from_secs(10), close_code(acting)).await.unwrap(), 4401);

@@ -100,7 +100,7 @@ impl Sessions for Rows {
         async move { Ok(known) }.boxed()
     }
 
-    fn is_revoked<'a>(&'a self, _: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
+    fn is_revoked<'a>(&'a self, _: &'a SessionId, _: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
         let revoked = self.revoked.load(Ordering::Relaxed);
         async move { Ok(revoked) }.boxed()
     }

@@ -188,15 +188,17 @@ pub async fn stale_profiles_go(world: World) -> Outcome {
 
 pub async fn a_revoked_token_is_remembered_until_it_expires(world: World) -> Outcome {
     let (id, other) = (TokenId::new(world.now(), &entropy), TokenId::new(world.now(), &entropy));
+    let (session, stranger) = (SessionId::new(world.now(), &entropy), SessionId::new(world.now(), &entropy));
     let expires_at = world.now() + MINUTE;
     for _ in 0..2 {
-        world.store.revoke_token(&id, expires_at).await?;
+        world.store.revoke_token(&session, &id, expires_at).await?;
     }
     world.store.delete_expired(world.now()).await?;
-    assert!(world.store.is_token_revoked(&id).await?);
-    assert!(!world.store.is_token_revoked(&other).await?);
+    assert!(world.store.is_token_revoked(&session, &id).await?);
+    assert!(!world.store.is_token_revoked(&session, &other).await?);
+    assert!(!world.store.is_token_revoked(&stranger, &id).await?, "who names it for another session revokes nothing");
     world.store.delete_expired(expires_at).await?;
-    assert!(!world.store.is_token_revoked(&id).await?);
+    assert!(!world.store.is_token_revoked(&session, &id).await?);
     Ok(())
 }
 

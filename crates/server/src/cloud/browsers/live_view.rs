@@ -122,6 +122,6 @@ pub async fn revoke(State(app): State<App>, caller: Caller, query: Query) -> Ans
     let token_id: TokenId = query.named_id("tokenId", "live view")?;
     super::owned(&app, &caller, &id).await?;
     let expires_at = app.clock.now().saturating_add_unsigned(*EXPIRES_MS.end());
-    app.store.revoke_token(&token_id, expires_at).await?;
+    app.store.revoke_token(&id, &token_id, expires_at).await?;
     Ok(Json(DONE))
 }

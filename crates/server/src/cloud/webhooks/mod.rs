@@ -10,7 +10,7 @@ pub mod test;
 use crate::app::App;
 use crate::gate::Caller;
 use crate::request::Fields;
-use crate::webhooks::check_target;
+use crate::webhooks::{URL_BYTES_MAX, check_target};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -104,7 +104,7 @@ fn read_id(fields: &Fields) -> Result<WebhookId, Error> {
 }
 
 fn read_url(app: &App, fields: &Fields) -> Result<Option<String>, Error> {
-    let Some(url) = fields.text("url", 1..=usize::MAX)? else { return Ok(None) };
+    let Some(url) = fields.text("url", 1..=URL_BYTES_MAX)? else { return Ok(None) };
     check_target(url, app.config.webhooks.allow_private).map_err(|error| fields.wrong("url", error))?;
     Ok(Some(url.to_owned()))
 }
