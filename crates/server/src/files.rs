@@ -159,28 +159,39 @@ pub async fn write(connected: Connected, path: &str, body: Body, limits: UploadL
         Ok(written) => run::json(written).await,
         // The machine only sees that the body broke off; we know why.
         Err(error) => Err(match { passed }.try_recv() {
-            Ok(()) => too_large(),
+            Ok(BrokeOff::TooLarge) => too_large(),
+            Ok(BrokeOff::Client) => Error::invalid("body", "broke off, or paused for too long"),
             Err(_) => error,
         }),
     }
 }
 
-/// The bytes up to a limit; past it they break off, and `told` is told.
+/// Why a file that is put ends before its end.
+#[derive(Debug, Clone, Copy)]
+enum BrokeOff {
+    TooLarge,
+    Client,
+}
+
+/// The bytes up to a limit; past it they break off. `told` is told why there is no more of them.
 fn within(
     bytes: BoxStream<'static, io::Result<Bytes>>,
     bytes_max: u64,
-    told: tokio::sync::oneshot::Sender<()>,
+    told: tokio::sync::oneshot::Sender<BrokeOff>,
 ) -> BoxStream<'static, io::Result<Bytes>> {
     let (mut left, mut told) = (bytes_max, Some(told));
     bytes
         .map(move |piece| {
-            let piece = piece?;
-            left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
+            let checked = piece.map_err(|error| (BrokeOff::Client, error)).and_then(|piece| {
+                let fits = left.checked_sub(piece.len() as u64);
+                left = fits.ok_or_else(|| (BrokeOff::TooLarge, io::Error::other("larger than allowed")))?;
+                Ok(piece)
+            });
+            checked.map_err(|(why, error)| {
                 // Who does not listen any more does not care.
-                told.take().map(|told| told.send(()));
-                io::Error::other("larger than allowed")
-            })?;
-            Ok(piece)
+                told.take().map(|told| told.send(why));
+                error
+            })
         })
         .boxed()
 }

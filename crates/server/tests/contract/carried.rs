@@ -171,6 +171,7 @@ async fn a_profile_is_saved_given_out_again_and_held_by_one_session() {
 async fn files_go_in_and_out_of_a_running_session() {
     let mut config = raised();
     config.gateway.upload_bytes_max = 1_000;
+    config.gateway.file_pause_ms_max = 500;
     let mut harness = Harness::start(config).await;
     harness.node(4).await;
     harness.machine.files.lock().unwrap().insert("downloads/a b.html".into(), "0123456789".into());
@@ -194,6 +195,10 @@ async fn files_go_in_and_out_of_a_running_session() {
     harness.as_us("GET", &format!("{raw}downloads/none"), None).await.expect(404, "NOT_FOUND");
     let large = json!("x".repeat(2_000));
     harness.as_us("PUT", &format!("{raw}uploads/large"), Some(large)).await.expect(413, "PAYLOAD_TOO_LARGE");
+    let (address, key) = (harness.address, &harness.key);
+    let stalled = format!("PUT {raw}uploads/stalled HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n");
+    let stalled = format!("{stalled}Connection: close\r\nContent-Length: 9\r\n\r\nabc");
+    harness.send(&stalled).await.expect(400, "INVALID_REQUEST");
     for wrong in ["", "downloads/x", "uploads/../x", "uploads/a/b", "/etc/passwd"] {
         harness.as_us("PUT", &format!("{raw}{wrong}"), Some(json!(1))).await.expect(400, "INVALID_REQUEST");
     }
