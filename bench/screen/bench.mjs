@@ -144,11 +144,18 @@ const shell = spawn(
   ['--no-sandbox', '--remote-debugging-port=0', '--remote-allow-origins=*', `--user-data-dir=${profile}`, '--window-size=1280,720', `http://127.0.0.1:${port}/flip`],
   { stdio: ['ignore', 'ignore', 'pipe'] },
 );
-let said = '';
-for await (const chunk of shell.stderr) if (/DevTools listening on /.test((said += chunk))) break;
-const devtools = new URL(said.match(/DevTools listening on (\S+)/)[1]);
-const targets = await (await fetch(`http://${devtools.host}/json/list`)).json();
-const peerUrl = targets.find(({ type }) => type === 'page').webSocketDebuggerUrl;
+const devtools = await new Promise((resolve) => {
+  let said = '';
+  shell.stderr.on('data', (chunk) => {
+    const address = (said += chunk).match(/DevTools listening on (\S+)/);
+    if (address) resolve(new URL(address[1]));
+  });
+});
+let peerUrl;
+while (!peerUrl) {
+  const targets = await (await fetch(`http://${devtools.host}/json/list`)).json();
+  peerUrl = targets.find(({ type, url }) => type === 'page' && url.endsWith('/flip'))?.webSocketDebuggerUrl;
+}
 
 const flipped = await session('/flip');
 const eyes = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
