@@ -7,12 +7,14 @@ export async function keysToPixels({ url, keys }) {
   const socket = new WebSocket(url);
   socket.binaryType = 'arraybuffer';
   let seen = () => {};
+  let shown;
   const decoder = new VideoDecoder({
     output: (frame) => {
       context.drawImage(frame, 600, 300, 1, 1, 0, 0, 1, 1);
       frame.close();
       const [red, , blue] = context.getImageData(0, 0, 1, 1).data;
-      seen(red > blue ? 'red' : 'blue');
+      shown = red > blue ? 'red' : 'blue';
+      seen(shown);
     },
     error: (error) => console.error(error),
   });
@@ -30,19 +32,19 @@ export async function keysToPixels({ url, keys }) {
   await new Promise((resolve, reject) => ((socket.onopen = resolve), (socket.onerror = () => reject(new Error('no connection')))));
   const first = new Promise((resolve) => (seen = resolve));
   send({ type: 'start', version: 1, codings: ['h264'] });
-  let colour = await first;
+  await first;
   send({ type: 'mouse', kind: 'down', x: 600, y: 300, button: 'left', buttons: 1, clicks: 1, modifiers: 0 });
   send({ type: 'mouse', kind: 'up', x: 600, y: 300, button: 'left', buttons: 0, clicks: 1, modifiers: 0 });
   const times = [];
   for (let count = 0; count < keys; count += 1) {
     await new Promise((resolve) => setTimeout(resolve, 120 + Math.random() * 60));
-    const wanted = colour === 'red' ? 'blue' : 'red';
+    // What is shown after the pause: pictures may still have been on their way before it.
+    const wanted = shown === 'red' ? 'blue' : 'red';
     const flipped = new Promise((resolve) => (seen = (now) => now === wanted && resolve()));
     const begun = performance.now();
     for (const kind of ['down', 'up']) send({ type: 'key', kind, key: 'a', code: 'KeyA', location: 0, modifiers: 0, repeat: false, ...(kind === 'down' && { text: 'a' }) });
     await flipped;
     times.push(performance.now() - begun);
-    colour = wanted;
   }
   socket.close();
   return times;
@@ -54,12 +56,14 @@ export async function peerKeysToPixels({ url, keys }) {
   const image = document.body.appendChild(new Image());
   const socket = new WebSocket(url);
   let seen = () => {};
+  let shown;
   let id = 0;
   const call = (method, params = {}) => socket.send(JSON.stringify({ id: (id += 1), method, params }));
   image.onload = () => {
     context.drawImage(image, 600, 300, 1, 1, 0, 0, 1, 1);
     const [red, , blue] = context.getImageData(0, 0, 1, 1).data;
-    seen(red > blue ? 'red' : 'blue');
+    shown = red > blue ? 'red' : 'blue';
+    seen(shown);
   };
   socket.onmessage = ({ data }) => {
     const { method, params } = JSON.parse(data);
@@ -77,17 +81,17 @@ export async function peerKeysToPixels({ url, keys }) {
     call('Input.dispatchKeyEvent', { type: 'keyUp', key: 'a', code: 'KeyA', windowsVirtualKeyCode: 65 });
   };
   press();
-  let colour = await first;
+  await first;
   const times = [];
   for (let count = 0; count < keys; count += 1) {
     await new Promise((resolve) => setTimeout(resolve, 120 + Math.random() * 60));
-    const wanted = colour === 'red' ? 'blue' : 'red';
+    // What is shown after the pause: pictures may still have been on their way before it.
+    const wanted = shown === 'red' ? 'blue' : 'red';
     const flipped = new Promise((resolve) => (seen = (now) => now === wanted && resolve()));
     const begun = performance.now();
     press();
     await flipped;
     times.push(performance.now() - begun);
-    colour = wanted;
   }
   socket.close();
   image.remove();

@@ -102,6 +102,11 @@ impl Audience {
         !self.ended && self.seats.iter().any(|seat| seat.takes(Coding::H264))
     }
 
+    /// Nobody looks but the recorder.
+    pub fn is_only_recorded(&self) -> bool {
+        !self.seats.is_empty() && self.seats.iter().all(|seat| seat.wants.every)
+    }
+
     pub fn is_watched(&self) -> bool {
         !self.ended && !self.seats.is_empty()
     }

@@ -19,6 +19,8 @@ use vitrine_cdp::protocol::page::{
 };
 use vitrine_cdp::{CdpError, Missed, Session};
 
+/// Pictures a second that a recording has while nobody watches.
+const RECORDED_RATE_MAX: u32 = 25;
 /// A page that paints sends its first frame sooner; a still one is asked for a picture then.
 const FIRST_FRAME_LIMIT: Duration = Duration::from_millis(120);
 /// A page that is busy or shows a dialog may take its time for a screenshot.
@@ -83,7 +85,7 @@ struct Cast<'a> {
 
 impl<'a> Cast<'a> {
     fn new(shared: &'a Shared, page: &'a Session, settings: Settings) -> Cast<'a> {
-        let pace = Pace::new(settings.rate_max);
+        let pace = Pace::new();
         Cast { shared, page, settings, clock: Clock::default(), pace, owed: None, confirm: None }
     }
 
@@ -126,7 +128,8 @@ impl<'a> Cast<'a> {
     }
 
     fn hear(&mut self, frame: &ScreencastFrame) -> Result<(), CastError> {
-        self.pace.arrived();
+        let slower = if self.shared.audience().is_only_recorded() { RECORDED_RATE_MAX } else { u32::MAX };
+        self.pace.arrived(self.settings.rate_max.min(slower));
         let at = self.clock.at(self.shared, frame.metadata.monotonic_timestamp);
         self.shared.show(Geometry::of(&frame.metadata));
         let new = self.shared.paint(picture(&frame.data, at)?);
@@ -241,19 +244,18 @@ impl Clock {
 
 /// When the next frame may be asked for.
 struct Pace {
-    interval: Duration,
     due: Instant,
 }
 
 impl Pace {
-    fn new(rate_max: u32) -> Pace {
-        Pace { interval: Duration::from_secs(1) / rate_max.max(1), due: Instant::now() }
+    fn new() -> Pace {
+        Pace { due: Instant::now() }
     }
 
     /// Counts from when this frame was due, so that delays do not add up, but not from long before it came: after a still
     /// stretch frames would come in a burst.
-    fn arrived(&mut self) {
-        let now = Instant::now();
-        self.due = (self.due + self.interval).max(now - self.interval / 2);
+    fn arrived(&mut self, rate_max: u32) {
+        let (now, interval) = (Instant::now(), Duration::from_secs(1) / rate_max.max(1));
+        self.due = (self.due + interval).max(now - interval / 2);
     }
 }

@@ -5,7 +5,7 @@ use super::audience::Coded;
 use super::quiet;
 use bytes::Bytes;
 use openh264::encoder::{
-    BitRate, ColorPrimaries, Encoder as H264, EncoderConfig, FrameRate, FrameType, IntraFramePeriod,
+    BitRate, ColorPrimaries, Complexity, Encoder as H264, EncoderConfig, FrameRate, FrameType, IntraFramePeriod,
     MatrixCoefficients, QpRange, RateControlMode, TransferCharacteristics, UsageType, VuiConfig,
 };
 use openh264::formats::YUVSlices;
@@ -111,6 +111,8 @@ impl Stream {
             .adaptive_quantization(false)
             .background_detection(false)
             .intra_frame_period(IntraFramePeriod::auto())
+            // Text has little that a longer search finds: bits stay within what `bench/screen` allows.
+            .complexity(Complexity::Low)
             .num_threads(1)
             .vui(colours);
         let mut encoder = H264::with_api_config(OpenH264API::from_source(), config)?;
