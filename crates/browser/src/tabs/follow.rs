@@ -68,7 +68,7 @@ pub(super) async fn follow(shared: Arc<Shared>, info: TargetInfo, wake: Arc<Noti
 
 /// Until there may be news. A title that a script sets is told by nobody: while somebody watches, it is looked for.
 async fn rest(shared: &Shared, wake: &Notify) {
-    if shared.favicons.load(Ordering::Relaxed) > 0 {
+    if shared.lookers.load(Ordering::Relaxed) > 0 {
         drop(timeout(TITLE_PAUSE, wake.notified()).await);
     } else {
         wake.notified().await;
@@ -103,7 +103,7 @@ async fn look(shared: &Shared, session: &Session, id: &TargetId, icon: &mut Opti
     let Some(seen) = seen.and_then(|seen| serde_json::from_value::<Seen>(seen).ok()) else { return Ok(true) };
     // Only a living renderer answers: a crashed one was replaced by a reload.
     shared.change(id, |tab| (tab.loading, tab.crashed) = (seen.loading, false));
-    if shared.favicons.load(Ordering::Relaxed) > 0 && !seen.loading && *icon != seen.icon {
+    if shared.lookers.load(Ordering::Relaxed) > 0 && !seen.loading && *icon != seen.icon {
         icon.clone_from(&seen.icon);
         let address = seen.icon.unwrap_or_default();
         let favicon = match favicon(&address) {

@@ -48,8 +48,8 @@ struct Shared {
     screen: Settings,
     list: watch::Sender<TabList>,
     seats: Mutex<Seats>,
-    /// How many want favicons: fetching them is a request that the site sees.
-    favicons: AtomicUsize,
+    /// How many look at the list. For nobody's eyes no favicon is fetched, which is a request that the site sees.
+    lookers: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -68,8 +68,8 @@ struct Seat {
     screen: Weak<Screen>,
 }
 
-/// Favicons are fetched while one of these exists.
-pub(crate) struct Favicons(Arc<Shared>);
+/// Somebody looks at the list: while one of these exists, favicons are fetched and titles looked for.
+pub(crate) struct Looker(Arc<Shared>);
 
 impl Tabs {
     /// Finds the tabs that there are and follows what becomes of them until the connection ends.
@@ -79,7 +79,7 @@ impl Tabs {
             screen,
             list: watch::Sender::default(),
             seats: Mutex::default(),
-            favicons: AtomicUsize::new(0),
+            lookers: AtomicUsize::new(0),
         });
         let changes = Changes::of(&shared.connection).await?;
         let task = tokio::spawn(run(shared.clone(), changes));
@@ -141,18 +141,18 @@ impl Tabs {
         self.shared.wake(tab);
     }
 
-    pub(crate) fn favicons(&self) -> Favicons {
-        self.shared.favicons.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn look(&self) -> Looker {
+        self.shared.lookers.fetch_add(1, Ordering::Relaxed);
         for seat in self.shared.seats().known.values() {
             seat.wake.notify_one();
         }
-        Favicons(self.shared.clone())
+        Looker(self.shared.clone())
     }
 }
 
-impl Drop for Favicons {
+impl Drop for Looker {
     fn drop(&mut self) {
-        self.0.favicons.fetch_sub(1, Ordering::Relaxed);
+        self.0.lookers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -92,7 +92,7 @@ where
     let wishes = watch::Sender::new(Wishes { tab: None, coding, visible: true, refreshes: 0 });
     let viewer = Viewer { stage, control, outbox, wishes, flight: Mutex::default(), landed: Notify::new() };
     let _seat = stage.seat(control);
-    let _favicons = stage.tabs.favicons();
+    let _looker = stage.tabs.look();
     let (sink, incoming) = socket.split();
     let mut sink = sink;
     let left = tokio::select! {

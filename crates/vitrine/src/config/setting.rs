@@ -114,7 +114,7 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
     ("objects.dir", Text, Long, "Folder of recordings, downloads, profiles and the like; default DATA_DIR/objects"),
     ("objects.s3_bucket", Text, Long, "Bucket of S3, or of what speaks like it, instead of a folder"),
     ("objects.s3_endpoint", Text, Long, "Address of the bucket's service, for example https://s3.example.com"),
-    ("objects.s3_region", Text, Long, "Region of the bucket, for example eu-central-1"),
+    ("objects.s3_region", Text, Long, "Region of the bucket; default us-east-1"),
     ("objects.s3_access_key", Text, Long, "Access key id of the bucket"),
     ("objects.s3_secret_key", Text, Long, "Secret access key of the bucket"),
     (
