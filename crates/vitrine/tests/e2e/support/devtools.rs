@@ -17,6 +17,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(40);
 /// Between two questions whether a page is whole, when there is an answer and when there is none.
 const PAUSE: Duration = Duration::from_millis(20);
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+const LOOKS: u32 = 15;
 
 /// A client connection.
 pub struct Devtools {
@@ -144,19 +145,31 @@ impl Devtools {
         Ok(())
     }
 
-    /// Waits until the page is whole. A question that meets the change of a document may stay without an answer.
+    /// Waits until the page is whole.
     async fn loaded(&mut self, page: &Page) {
         let deadline = Instant::now() + CALL_LIMIT;
-        let params = json!({ "expression": "document.readyState" });
         while Instant::now() < deadline {
-            let asked = self.call("Runtime.evaluate", params.clone(), Some(&page.session));
-            let answer = timeout(ASK_AGAIN, asked).await;
-            if answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer["result"]["result"]["value"] == "complete")) {
+            if self.looked_up(page, "document.readyState").await == "complete" {
                 return;
             }
             tokio::time::sleep(PAUSE).await;
         }
         panic!("the page is not whole after {CALL_LIMIT:?}");
+    }
+
+    /// A plain expression's text; nothing when there is none yet. A question that meets the change of a document, an error's
+    /// page too, may stay without an answer and is asked again.
+    async fn looked_up(&mut self, page: &Page, expression: &str) -> String {
+        let params = json!({ "expression": expression, "returnByValue": true });
+        for _ in 0..LOOKS {
+            let asked = self.call("Runtime.evaluate", params.clone(), Some(&page.session));
+            match timeout(ASK_AGAIN, asked).await {
+                Ok(Ok(answer)) => return answer["result"]["result"]["value"].as_str().unwrap_or_default().to_owned(),
+                Ok(Err(broken)) => panic!("{expression}: {broken:?}"),
+                Err(_) => {}
+            }
+        }
+        panic!("no answer to {expression}, asked {LOOKS} times");
     }
 
     /// The value of an expression, promises awaited; the exception's text when it throws.
@@ -175,8 +188,7 @@ impl Devtools {
 
     /// The text that a person sees.
     pub async fn text(&mut self, page: &Page) -> String {
-        let text = self.evaluate(page, "document.documentElement.innerText").await.unwrap_or_default();
-        text.as_str().unwrap_or_default().to_owned()
+        self.looked_up(page, "document.documentElement.innerText").await
     }
 
     /// A picture of the page, as PNG.
