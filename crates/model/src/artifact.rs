@@ -14,12 +14,19 @@ pub enum ArtifactKind {
     Recording,
     /// A file that a page gave.
     Download,
+    /// A file of a sandbox's `/workspace/artifacts`.
+    File,
 }
 
 impl ArtifactKind {
     /// All kinds.
-    pub const ALL: [ArtifactKind; 4] =
-        [ArtifactKind::Screenshot, ArtifactKind::Har, ArtifactKind::Recording, ArtifactKind::Download];
+    pub const ALL: [ArtifactKind; 5] = [
+        ArtifactKind::Screenshot,
+        ArtifactKind::Har,
+        ArtifactKind::Recording,
+        ArtifactKind::Download,
+        ArtifactKind::File,
+    ];
 
     /// The word in the API and the table.
     pub fn as_str(self) -> &'static str {
@@ -28,6 +35,7 @@ impl ArtifactKind {
             ArtifactKind::Har => "har",
             ArtifactKind::Recording => "recording",
             ArtifactKind::Download => "download",
+            ArtifactKind::File => "file",
         }
     }
 
@@ -43,6 +51,7 @@ impl ArtifactKind {
             ArtifactKind::Har => format!("har/{name}"),
             ArtifactKind::Recording => format!("recordings/{name}"),
             ArtifactKind::Download => format!("downloads/{name}"),
+            ArtifactKind::File => format!("files/{name}"),
         }
     }
 }

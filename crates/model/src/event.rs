@@ -21,6 +21,15 @@ pub enum Happening {
     /// It did not: `{kind, url, message}`.
     #[serde(rename = "captcha.failed")]
     CaptchaFailed,
+    /// A workspace was kept: `{checkpointId, key, size}`.
+    #[serde(rename = "checkpoint.created")]
+    CheckpointCreated,
+    /// A connection was refused by the sandbox's network policy: `{name, address, port, rule}`.
+    #[serde(rename = "network.refused")]
+    NetworkRefused,
+    /// The network policy was changed: `{network}`.
+    #[serde(rename = "network.changed")]
+    NetworkChanged,
     /// The session leaves by another upstream now.
     #[serde(rename = "egress.changed")]
     EgressChanged,
@@ -35,6 +44,9 @@ impl Happening {
             Happening::CaptchaDetected => "captcha.detected",
             Happening::CaptchaSolved => "captcha.solved",
             Happening::CaptchaFailed => "captcha.failed",
+            Happening::CheckpointCreated => "checkpoint.created",
+            Happening::NetworkRefused => "network.refused",
+            Happening::NetworkChanged => "network.changed",
             Happening::EgressChanged => "egress.changed",
         }
     }

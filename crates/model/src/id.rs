@@ -136,6 +136,8 @@ ids! {
     TokenId,
     /// A webhook.
     WebhookId,
+    /// A snapshot of a sandbox's workspace.
+    CheckpointId,
 }
 
 /// A machine: 14 hexadecimal characters, kept across boots.

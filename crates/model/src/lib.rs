@@ -15,6 +15,7 @@ pub mod permission;
 pub mod plan;
 pub mod proxy;
 pub mod rate;
+pub mod sandbox;
 pub mod session;
 pub mod token;
 pub mod webhook;
@@ -26,10 +27,11 @@ pub use browser::{BrowserSpec, EgressProfile, HarSpec, Isolation, Weight};
 pub use end_reason::{EndReason, SchedulingReason};
 pub use error::{Code, Context, Error};
 pub use event::Happening;
-pub use id::{ApiKeyId, EventId, MachineId, OrganizationId, RunId, SessionId, TokenId, WebhookId};
+pub use id::{ApiKeyId, CheckpointId, EventId, MachineId, OrganizationId, RunId, SessionId, TokenId, WebhookId};
 pub use permission::{Permission, Permissions};
 pub use plan::{Feature, Plan, PlanLimits, Plans};
 pub use proxy::{Proxy, ProxyProtocol, Secret};
+pub use sandbox::{NetworkMode, NetworkPolicy, Runtime, SandboxSpec, Size};
 pub use session::{Desired, Kind, NotNow, Status, Transition};
 
 /// Milliseconds since the Unix epoch; the only form in which a time is stored or sent.

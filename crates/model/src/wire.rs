@@ -5,8 +5,8 @@
 //! then kills what it no longer owns.
 
 use crate::{
-    ArtifactKind, BrowserSpec, Desired, EndReason, EpochMs, Happening, MachineId, OrganizationId, Proxy, RunId,
-    SchedulingReason, SessionId,
+    ArtifactKind, BrowserSpec, CheckpointId, Desired, EndReason, EpochMs, Happening, Isolation, Kind, MachineId,
+    OrganizationId, Proxy, RunId, SandboxSpec, SchedulingReason, SessionId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +144,49 @@ pub struct Assignment {
 #[serde(rename_all = "snake_case")]
 pub enum Workload {
     Browser(BrowserSpec),
+    Sandbox(SandboxSpec),
+}
+
+impl Workload {
+    /// What a client asked for.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Workload::Browser(_) => Kind::Browser,
+            Workload::Sandbox(_) => Kind::Sandbox,
+        }
+    }
+
+    /// The longest that it may run.
+    pub fn max_duration_ms(&self) -> u64 {
+        match self {
+            Workload::Browser(spec) => spec.max_duration_ms,
+            Workload::Sandbox(spec) => spec.max_duration_ms,
+        }
+    }
+
+    /// Where it is to run, when the client said so.
+    pub fn region(&self) -> Option<&str> {
+        match self {
+            Workload::Browser(spec) => spec.region.as_deref(),
+            Workload::Sandbox(spec) => spec.region.as_deref(),
+        }
+    }
+
+    /// Whether its machine may hold other organizations' sessions.
+    pub fn isolation(&self) -> Isolation {
+        match self {
+            Workload::Browser(spec) => spec.isolation,
+            Workload::Sandbox(_) => Isolation::Shared,
+        }
+    }
+
+    /// Drops what is kept no longer than the session runs: a proxy's credentials, the environment.
+    pub fn forget_secrets(&mut self) {
+        match self {
+            Workload::Browser(spec) => spec.proxy = None,
+            Workload::Sandbox(spec) => spec.env.clear(),
+        }
+    }
 }
 
 /// How connections leave the machine: resolved from the session's egress profile by the server.
@@ -184,6 +227,12 @@ pub enum StepKind {
     Finish { reason: EndReason, egress: EgressBytes },
     /// It went wrong while it ran.
     Fail { reason: EndReason, message: String, egress: EgressBytes },
+    /// Every process of it is frozen.
+    Paused,
+    /// A frozen one moved to disk: its processes ended, its files are kept, the capsule is gone.
+    Stored { egress: EgressBytes },
+    /// Its processes run again.
+    Resumed,
     /// Something happened in it; written as an event. Never a secret.
     Happened { what: Happening, data: serde_json::Value },
     /// It could not be started here. The server places it anew while tries are left and another try can help.
@@ -221,8 +270,13 @@ pub enum Purpose {
     /// A viewer of the live picture: the stream speaks WebSocket, as `docs/api/live-view.md` says. Counts for the idle time;
     /// for `active` too when it may act.
     View { control: bool },
-    /// The run's own HTTP interface (files, screenshots, upstream): counts for nothing.
+    /// The run's own HTTP interface (files, commands, screenshots, upstream): a request counts where it says so.
     Run,
+    /// A terminal of a sandbox: the stream speaks WebSocket, as `docs/api/sandboxes.md` says. Counts for `active`. From
+    /// `offset` on, output that is still remembered is sent again.
+    Terminal { terminal: u64, offset: Option<u64> },
+    /// A connection to a port on which a program in the sandbox listens. Counts for nothing.
+    Port { port: u16 },
 }
 
 /// Header of `/internal/node/objects`: an [`ObjectRequest`] as JSON. The body is the object's bytes.
@@ -249,6 +303,12 @@ pub enum Object {
     /// The saved profile under the session's own `profileKey`: `GET` brings the last good one, or 404; `PUT` makes a new
     /// version.
     Profile { size: u64, sha256: String },
+    /// Compressed pieces of files of a checkpoint, named by their hash: `PUT` of one that is there already changes nothing;
+    /// `GET` brings one of the organization's.
+    Pack { sha256: String, size: u64 },
+    /// The list of what a checkpoint holds. `PUT` makes the checkpoint visible, when all its packs are there; `GET` brings one
+    /// of the organization's.
+    Checkpoint { id: CheckpointId, size: u64, sha256: String, packs: Vec<String>, workspace_bytes: u64 },
 }
 
 /// The answer to a `PUT` of an object.

@@ -51,6 +51,9 @@ impl DataPlane {
                 let stream = self.view(live, control).await?;
                 Ok(Dialed { stream, browser_path: VIEW_PATH.into(), ending })
             }
+            Purpose::Terminal { .. } | Purpose::Port { .. } => {
+                Err(DialError::Unreachable("a browser has no such thing".into()))
+            }
             Purpose::Run => Ok(Dialed { stream: self.interface(live), browser_path: String::new(), ending }),
         }
     }

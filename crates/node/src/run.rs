@@ -140,7 +140,9 @@ impl Run {
         let publisher = self.shared.publisher.clone();
         let folder = publisher.spool.open_folder(Owner::of(&self.assignment));
         let folder = folder.map_err(|error| StartError::failed("make the session's folder", error))?;
-        let Workload::Browser(spec) = &self.assignment.workload;
+        let Workload::Browser(spec) = &self.assignment.workload else {
+            return Err(StartError::failed("start a sandbox", "this machine runs browsers"));
+        };
         let reporter = self.reporter.clone();
         let solver = self.shared.solver.clone().map(|solver| solver as Arc<dyn Solve>);
         Ok(Carried::new(folder, publisher, reporter, spec.clone(), &self.shared.config.carried, solver))
@@ -320,7 +322,7 @@ impl Run {
     }
 
     fn idle_timeout(&self) -> Option<Duration> {
-        let Workload::Browser(spec) = &self.assignment.workload;
+        let Workload::Browser(spec) = &self.assignment.workload else { return None };
         (spec.idle_timeout_ms > 0).then(|| Duration::from_millis(spec.idle_timeout_ms))
     }
 }

@@ -223,7 +223,7 @@ impl App {
 
     /// A token lives as long as its session may.
     pub fn token_expires_at(&self, session: &Session) -> EpochMs {
-        let longest = session.browser().max_duration_ms;
+        let longest = session.workload.max_duration_ms();
         session.expires_at.unwrap_or_else(|| vitrine_model::browser::expires_at(self.clock.now(), longest))
     }
 

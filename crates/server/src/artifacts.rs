@@ -31,7 +31,7 @@ pub fn router() -> Router<App> {
 fn is_shown(kind: ArtifactKind) -> bool {
     match kind {
         ArtifactKind::Screenshot | ArtifactKind::Recording => true,
-        ArtifactKind::Har | ArtifactKind::Download => false,
+        ArtifactKind::Har | ArtifactKind::Download | ArtifactKind::File => false,
     }
 }
 

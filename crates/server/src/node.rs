@@ -23,9 +23,9 @@ use tokio::time::Instant;
 use vitrine_model::api_key::hexadecimal;
 use vitrine_model::wire::{
     Assignment, Assignments, AssignmentsRequest, Beat, BeatAnswer, Register, Registered, Step, StepAnswer, StepKind,
-    Upstream,
+    Upstream, Workload,
 };
-use vitrine_model::{Code, Desired, EndReason, Error, MachineId, SchedulingReason, Status};
+use vitrine_model::{Code, Desired, EgressProfile, EndReason, Error, MachineId, SchedulingReason, Status};
 use vitrine_store::Session;
 
 /// Shows that a request comes from this process; never set on what the network brings.
@@ -109,10 +109,12 @@ impl App {
 
     /// A session as its machine is told of it. Fails when its egress profile has no upstream (any more).
     fn assignment(&self, session: Session) -> Result<Assignment, Box<(Session, Error)>> {
-        let spec = session.browser();
         let key = session.profile_key.as_deref();
-        let profile = spec.egress_profile;
-        let upstream = match self.upstream(profile, &session.organization, key, spec.proxy.as_ref()) {
+        let (profile, proxy) = match &session.workload {
+            Workload::Browser(spec) => (spec.egress_profile, spec.proxy.as_ref()),
+            Workload::Sandbox(_) => (EgressProfile::SharedDc, None),
+        };
+        let upstream = match self.upstream(profile, &session.organization, key, proxy) {
             Ok(upstream) => upstream,
             Err(error) if session.status == Status::Assigning && session.desired != Desired::End => {
                 return Err(Box::new((session, error)));
@@ -120,7 +122,7 @@ impl App {
             // A session that runs keeps its upstream while that does not answer; one that is only told to end may have none.
             Err(error) => {
                 let profiles = &self.config.egress_profiles;
-                match profiles.resolve(profile, &session.organization, key, spec.proxy.as_ref(), |_| true) {
+                match profiles.resolve(profile, &session.organization, key, proxy, |_| true) {
                     Ok(upstream) => upstream,
                     Err(_) if session.desired == Desired::End => Upstream::Rotating(Vec::new()),
                     Err(_) => return Err(Box::new((session, error))),

@@ -149,7 +149,6 @@ impl Transaction {
     }
 
     async fn insert_session(&mut self, session: &Session) -> Result<()> {
-        let Workload::Browser(spec) = &session.workload;
         let workload =
             serde_json::to_string(&session.workload).map_err(|error| StoreError::Encode("workload", error))?;
         self.run(
@@ -161,9 +160,9 @@ impl Transaction {
                 session.organization.as_str(),
                 session.api_key.as_ref().map(ApiKeyId::as_str),
                 session.kind().as_str(),
-                spec.weight.as_str(),
-                spec.isolation.as_str(),
-                spec.region.as_deref(),
+                session.browser().map(|spec| spec.weight.as_str()),
+                session.isolation().as_str(),
+                session.workload.region(),
                 workload,
                 session.status.as_str(),
                 session.desired.as_str(),

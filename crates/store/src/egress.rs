@@ -34,7 +34,10 @@ impl Store {
             tx.rollback().await?;
             return Ok(None);
         };
-        let Workload::Browser(spec) = &mut session.workload;
+        let Workload::Browser(spec) = &mut session.workload else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
         (spec.egress_profile, spec.proxy) = (profile, proxy.cloned());
         let workload = serde_json::to_string(&session.workload);
         let workload = workload.map_err(|error| StoreError::Encode("workload", error))?;

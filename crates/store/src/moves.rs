@@ -4,7 +4,6 @@
 use crate::backend::{Transaction, values};
 use crate::{ATTEMPTS_MAX, Result, Session, StoreError};
 use vitrine_model::session::NotNow;
-use vitrine_model::wire::Workload;
 use vitrine_model::{Desired, EndReason, EpochMs, MachineId, RunId, SchedulingReason, Status, Transition, browser};
 
 /// A move's outcome.
@@ -54,8 +53,7 @@ impl Session {
         self.on(Transition::Ready, now)?;
         self.step_deadline = None;
         self.started_at = Some(now);
-        let Workload::Browser(spec) = &self.workload;
-        self.expires_at = Some(browser::expires_at(now, spec.max_duration_ms));
+        self.expires_at = Some(browser::expires_at(now, self.workload.max_duration_ms()));
         Ok(())
     }
 
@@ -124,9 +122,7 @@ impl Session {
     fn close(&mut self, now: EpochMs) {
         // A clock that was set back must not make a negative duration.
         self.ended_at = Some(now.max(self.started_at.unwrap_or(now)));
-        // A proxy's credentials are kept no longer than they are needed.
-        let Workload::Browser(spec) = &mut self.workload;
-        spec.proxy = None;
+        self.workload.forget_secrets();
     }
 }
 

@@ -185,7 +185,7 @@ impl Transaction {
             session.reserve_mb,
             session.organization.as_str(),
             dedicated,
-            session.browser().region.as_deref(),
+            session.workload.region(),
             session.avoid_machine.as_ref().map(MachineId::as_str),
         ];
         let mut found = self.first(FREE, values).await?;

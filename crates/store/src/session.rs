@@ -5,8 +5,8 @@ use crate::{Result, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use vitrine_model::wire::{EgressBytes, Workload};
 use vitrine_model::{
-    ApiKeyId, BrowserSpec, Desired, EndReason, EpochMs, Isolation, Kind, MachineId, OrganizationId, RunId, SessionId,
-    Status,
+    ApiKeyId, BrowserSpec, Desired, EndReason, EpochMs, Isolation, Kind, MachineId, OrganizationId, RunId, SandboxSpec,
+    SessionId, Status,
 };
 
 /// A session: every column, decoded. What the workload holds in secrets, `Debug` does not show.
@@ -65,20 +65,28 @@ pub struct SessionError {
 impl Session {
     /// Browser or sandbox.
     pub fn kind(&self) -> Kind {
+        self.workload.kind()
+    }
+
+    /// What was asked for, when it is a browser.
+    pub fn browser(&self) -> Option<&BrowserSpec> {
         match &self.workload {
-            Workload::Browser(_) => Kind::Browser,
+            Workload::Browser(spec) => Some(spec),
+            Workload::Sandbox(_) => None,
         }
     }
 
-    /// What was asked for.
-    pub fn browser(&self) -> &BrowserSpec {
-        let Workload::Browser(spec) = &self.workload;
-        spec
+    /// What was asked for, when it is a sandbox.
+    pub fn sandbox(&self) -> Option<&SandboxSpec> {
+        match &self.workload {
+            Workload::Browser(_) => None,
+            Workload::Sandbox(spec) => Some(spec),
+        }
     }
 
     /// Whether its machine may hold other organizations' sessions.
     pub fn isolation(&self) -> Isolation {
-        self.browser().isolation
+        self.workload.isolation()
     }
 
     /// How long it ran, once it has ended; 0 when it never started.

@@ -69,6 +69,7 @@ impl Transaction {
             (StepKind::Activate, Status::Ready) => self.apply(session, |session| session.activate(now)).await,
             (StepKind::Deactivate, Status::Active) => self.apply(session, |session| session.deactivate(now)).await,
             (StepKind::Happened { what, data }, _) => self.announce(session, *what, data, now).await,
+            (StepKind::Paused | StepKind::Stored { .. } | StepKind::Resumed, _) => Ok(()),
             // Repeated, or overtaken by an end that somebody asked for in between.
             (StepKind::Ready | StepKind::Activate | StepKind::Deactivate, _) => Ok(()),
             (StepKind::End { .. }, Status::Ending) => Ok(()),

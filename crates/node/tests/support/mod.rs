@@ -150,7 +150,10 @@ impl FakeServer {
         if method == http::Method::GET {
             return rows.profile.clone().map_or_else(|| answer(404, Vec::new()), |profile| answer(200, profile));
         }
-        let (Object::Artifact { size, sha256, .. } | Object::Profile { size, sha256 }) = &request.object;
+        let (Object::Artifact { size, sha256, .. }
+        | Object::Profile { size, sha256 }
+        | Object::Pack { size, sha256 }
+        | Object::Checkpoint { size, sha256, .. }) = &request.object;
         let hash: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!((*size, sha256), (body.len() as u64, &hash), "what was brought is what was announced");
         let key = match request.object {
@@ -159,7 +162,7 @@ impl FakeServer {
                 rows.objects.push(Kept { kind, name, key: key.clone(), bytes: body.to_vec() });
                 Some(key)
             }
-            Object::Profile { .. } => {
+            Object::Profile { .. } | Object::Pack { .. } | Object::Checkpoint { .. } => {
                 rows.profile = Some(body.to_vec());
                 None
             }

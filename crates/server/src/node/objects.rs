@@ -100,6 +100,7 @@ impl App {
                 (*size, sha256, self.config.artifact_bytes_max)
             }
             Object::Profile { size, sha256 } => (*size, sha256, self.config.profile_bytes_max),
+            Object::Pack { .. } | Object::Checkpoint { .. } => return Err("checkpoints are not kept".to_owned()),
         };
         if size > bytes_max {
             return Err(format!("it has {size} bytes; {bytes_max} are kept"));
@@ -133,6 +134,7 @@ impl App {
             Object::Profile { .. } => {
                 self.store.publish_profile(request, &NewProfile { size, sha256, object }, now).await
             }
+            Object::Pack { .. } | Object::Checkpoint { .. } => return Ok(ObjectAnswer::NotYours),
         };
         Ok(match brought.map_err(|error| Error::internal(format!("could not {error}")))? {
             Bringing::Kept { key } => ObjectAnswer::Kept { key },

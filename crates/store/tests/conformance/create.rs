@@ -110,7 +110,7 @@ pub async fn everything_asked_for_is_stored(world: World) -> Outcome {
     };
     let made = world.create(&world.new_session(&organization, asked.clone())).await;
     let read = world.read(&made).await;
-    assert_eq!(read.browser(), &asked);
+    assert_eq!(read.browser(), Some(&asked));
     assert_eq!(format!("{made:?}"), format!("{read:?}"), "what is answered is what is stored");
     assert!(!format!("{read:?}").contains("hunter2"));
     assert!(matches!(read.workload, Workload::Browser(_)));

@@ -160,9 +160,9 @@ pub async fn a_proxy_is_forgotten_at_the_end(world: World) -> Outcome {
     };
     let spec = BrowserSpec { proxy: Some(proxy), egress_profile: EgressProfile::ByoProxy, ..crate::world::spec() };
     let session = world.create(&world.new_session(&organization, spec.clone())).await;
-    assert_eq!(*world.read(&session).await.browser(), spec);
+    assert_eq!(world.read(&session).await.browser(), Some(&spec));
     world.store.request_end(&session.id, None, EndReason::Deleted, world.now()).await?;
-    assert_eq!(*world.read(&session).await.browser(), BrowserSpec { proxy: None, ..spec });
+    assert_eq!(world.read(&session).await.browser(), Some(&BrowserSpec { proxy: None, ..spec }));
     Ok(())
 }
 

@@ -220,7 +220,7 @@ pub async fn a_way_out_is_changed_while_it_runs(world: World) -> Outcome {
     assert!(change(&world.run()).await.is_none(), "another run");
     let changed = change(&run).await.unwrap();
     assert_eq!(world.read(&session).await.browser(), changed.browser());
-    assert_eq!(changed.browser().proxy.as_ref(), Some(&proxy));
+    assert_eq!(changed.browser().and_then(|spec| spec.proxy.as_ref()), Some(&proxy));
     assert_eq!(world.happened(&session).await.last().map(String::as_str), Some("session.egress.changed"));
     let events = world.store.events_after(0, 100).await?;
     assert!(events.iter().all(|event| !event.data.to_string().contains("geheim")));

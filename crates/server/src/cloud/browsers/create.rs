@@ -86,7 +86,7 @@ async fn make(app: &App, caller: &Caller, wish: Wish) -> Result<CreatedBrowser, 
     let session = queue(app, caller, spec).await?;
     app.metrics.created();
     app.moved(&session);
-    Ok(created(&session))
+    created(&session)
 }
 
 /// Fails for what could never be placed, now that the client is still there to hear it.
@@ -143,9 +143,9 @@ fn create_limits(limits: &PlanLimits, now: EpochMs) -> CreateLimits {
     }
 }
 
-fn created(session: &Session) -> CreatedBrowser {
-    let spec = session.browser();
-    CreatedBrowser {
+fn created(session: &Session) -> Result<CreatedBrowser, Error> {
+    let spec = super::spec_of(session)?;
+    Ok(CreatedBrowser {
         id: session.id.to_string(),
         status: session.status,
         cdp_url: None,
@@ -156,7 +156,7 @@ fn created(session: &Session) -> CreatedBrowser {
         max_duration_ms: spec.max_duration_ms,
         idle_timeout_ms: spec.idle_timeout_ms,
         region: spec.region.clone(),
-    }
+    })
 }
 
 impl App {

@@ -19,6 +19,7 @@ use vitrine_model::{EndReason, Error, SessionId};
 )]
 pub async fn end(State(app): State<App>, caller: Caller, query: Query) -> Answer<Json<Done>> {
     let id: SessionId = query.id("session")?;
+    super::owned(&app, &caller, &id).await?;
     let session = app.end(&id, Some(caller.organization_id()), EndReason::Deleted).await?;
     session.ok_or_else(|| Error::not_found("session"))?;
     Ok(Json(DONE))

@@ -17,7 +17,9 @@ use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 use vitrine_model::token::Scope;
-use vitrine_model::{ArtifactKind, EgressProfile, EndReason, Error, Isolation, Permission, SessionId, Status, Weight};
+use vitrine_model::{
+    ArtifactKind, BrowserSpec, EgressProfile, EndReason, Error, Isolation, Kind, Permission, SessionId, Status, Weight,
+};
 use vitrine_store::{Artifact, Session};
 
 /// A browser session.
@@ -84,6 +86,8 @@ impl Artifacts {
             match kind {
                 ArtifactKind::Screenshot => keys.screenshots.push(key),
                 ArtifactKind::Download => keys.downloads.push(key),
+                // Of sandboxes.
+                ArtifactKind::File => {}
                 // The first has the plain name; a second one is of a run that was interrupted.
                 ArtifactKind::Har => keys.har = keys.har.or(Some(key)),
                 ArtifactKind::Recording => keys.recording = keys.recording.or(Some(key)),
@@ -170,15 +174,21 @@ fn cdp_url(app: &App, caller: &Caller, session: &Session, headers: &HeaderMap) -
     app.cdp_url(session, headers)
 }
 
-/// A session of the caller's organization.
+/// A browser session of the caller's organization.
 async fn owned(app: &App, caller: &Caller, id: &SessionId) -> Result<Session, Error> {
     let session = app.store.session_of(caller.organization_id(), id).await;
-    session.map_err(Error::internal)?.ok_or_else(|| Error::not_found("session"))
+    let session = session.map_err(Error::internal)?.filter(|session| session.kind() == Kind::Browser);
+    session.ok_or_else(|| Error::not_found("session"))
+}
+
+/// What was asked for. Every session here was found as a browser.
+fn spec_of(session: &Session) -> Result<&BrowserSpec, Error> {
+    session.browser().ok_or_else(|| Error::internal("a sandbox was read as a browser"))
 }
 
 /// A session as its owner sees it.
 pub async fn view(app: &App, caller: &Caller, session: Session, headers: &HeaderMap) -> Result<Browser, Error> {
-    let spec = session.browser();
+    let spec = spec_of(&session)?.clone();
     let region = match &session.machine {
         Some(machine) => app.region_of(machine).await?,
         None => spec.region.clone(),
@@ -215,7 +225,7 @@ pub async fn view(app: &App, caller: &Caller, session: Session, headers: &Header
 
 /// A session in its owner's list.
 fn listed(app: &App, caller: &Caller, session: &Session, headers: &HeaderMap) -> Result<ListedBrowser, Error> {
-    let spec = session.browser();
+    let spec = spec_of(session)?;
     Ok(ListedBrowser {
         id: session.id.to_string(),
         status: session.status,

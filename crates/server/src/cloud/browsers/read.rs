@@ -66,8 +66,7 @@ async fn settled(app: &App, caller: &Caller, id: &SessionId, wait: Duration) -> 
     let deadline = Instant::now() + wait;
     let mut waiting = app.wakes.sessions.subscribe(id);
     loop {
-        let session = app.store.session_of(caller.organization_id(), id).await.map_err(Error::internal)?;
-        let session = session.ok_or_else(|| Error::not_found("session"))?;
+        let session = super::owned(app, caller, id).await?;
         let on_its_way = matches!(session.status, Status::Queued | Status::Assigning);
         let left = deadline.saturating_duration_since(Instant::now());
         if !on_its_way || left.is_zero() || app.closing.is_cancelled() {
