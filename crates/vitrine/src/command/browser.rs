@@ -128,7 +128,9 @@ async fn record(client: &Client, id: &str, output: Option<PathBuf>, end: bool, a
     }
     let session = over(client, id).await?;
     let key = session["artifacts"]["recording"].as_str();
-    let key = key.with_context(|| format!("the session {id} has no recording; it is asked for by `--recording`"))?;
+    let key = key.with_context(|| {
+        format!("the session {id} has no recording: `--recording` asks for one, and a session that is ended before its first picture leaves none")
+    })?;
     let output = output.unwrap_or_else(|| PathBuf::from(format!("{id}.mp4")));
     super::artifacts::fetch(client, id, key, &output, as_json).await
 }
