@@ -1,5 +1,6 @@
 //! Who looks at a screen, what was painted last, and what the encoder has to do next. Decides; waits for nothing.
 
+use super::encoder::Thrift;
 use super::seat::Seat;
 use super::{Coding, Picture, Wants};
 use bytes::Bytes;
@@ -34,6 +35,7 @@ pub enum Work {
     Encode {
         frame: Frame,
         key: bool,
+        thrift: Thrift,
     },
     /// Nothing to do before this moment, unless something happens.
     Wait(Option<Instant>),
@@ -154,7 +156,9 @@ impl Audience {
         if key {
             self.key_due = None;
         }
-        Work::Encode { frame: frame.clone(), key }
+        let frame = frame.clone();
+        let thrift = if self.is_only_recorded() { Thrift::Processor } else { Thrift::Bits };
+        Work::Encode { frame, key, thrift }
     }
 
     pub fn deliver(&mut self, coded: Coded, at: Duration, now: Instant) {

@@ -35,15 +35,25 @@ pub enum EncoderError {
     H264(#[from] openh264::Error),
 }
 
-/// An encoder for pictures of any size; another size starts another stream with a key picture.
+/// An encoder for pictures of any size; another size, or other thrift, starts another stream with a key picture.
 pub struct Encoder {
     decompressor: Decompressor,
     planes: Vec<u8>,
     stream: Option<Stream>,
 }
 
+/// What an encoder spares. A fast scroll takes four times the bits without the search for it, and half the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thrift {
+    /// Somebody looks, over a network.
+    Bits,
+    /// It goes to a file.
+    Processor,
+}
+
 struct Stream {
     encoder: H264,
+    thrift: Thrift,
     width: usize,
     height: usize,
 }
@@ -54,15 +64,23 @@ impl Encoder {
     }
 
     /// The next picture of the stream; none when the encoder thought it not worth one.
-    pub fn encode(&mut self, jpeg: &[u8], at: Duration, key: bool) -> Result<Option<Coded>, EncoderError> {
+    pub fn encode(
+        &mut self,
+        jpeg: &[u8],
+        at: Duration,
+        key: bool,
+        thrift: Thrift,
+    ) -> Result<Option<Coded>, EncoderError> {
         let (width, height) = self.decode(jpeg)?;
-        let fits = self.stream.as_ref().is_some_and(|stream| (stream.width, stream.height) == (width, height));
+        let wanted = (width, height, thrift);
+        let fits =
+            self.stream.as_ref().is_some_and(|stream| (stream.width, stream.height, stream.thrift) == wanted);
         if !fits {
             self.stream = None;
         }
         let stream = match &mut self.stream {
             Some(stream) => stream,
-            none => none.insert(Stream::new(width, height)?),
+            none => none.insert(Stream::new(width, height, thrift)?),
         };
         if fits && key {
             stream.encoder.force_intra_frame();
@@ -92,14 +110,18 @@ impl Encoder {
 }
 
 impl Stream {
-    fn new(width: usize, height: usize) -> Result<Stream, EncoderError> {
+    fn new(width: usize, height: usize, thrift: Thrift) -> Result<Stream, EncoderError> {
+        let usage = match thrift {
+            Thrift::Bits => UsageType::ScreenContentRealTime,
+            Thrift::Processor => UsageType::CameraVideoRealTime,
+        };
         let colours = VuiConfig::new()
             .full_range(true)
             .color_primaries(ColorPrimaries::Bt709)
             .transfer_characteristics(TransferCharacteristics::Bt709)
             .matrix_coefficients(MatrixCoefficients::Smpte170M);
         let config = EncoderConfig::new()
-            .usage_type(UsageType::ScreenContentRealTime)
+            .usage_type(usage)
             .rate_control_mode(RateControlMode::Quality)
             .bitrate(BitRate::from_bps(TARGET_BITS_PER_SECOND))
             .max_frame_rate(FrameRate::from_hz(PICTURES_PER_SECOND))
@@ -107,7 +129,7 @@ impl Stream {
             // A picture that was skipped would be missing on a page that is still afterwards.
             .skip_frames(false)
             // Not made for screen content; the first is what screen content is recognised by.
-            .scene_change_detect(true)
+            .scene_change_detect(thrift == Thrift::Bits)
             .adaptive_quantization(false)
             .background_detection(false)
             .intra_frame_period(IntraFramePeriod::auto())
@@ -117,11 +139,11 @@ impl Stream {
             .vui(colours);
         let mut encoder = H264::with_api_config(OpenH264API::from_source(), config)?;
         quiet::silence(&mut encoder);
-        Ok(Stream { encoder, width, height })
+        Ok(Stream { encoder, thrift, width, height })
     }
 
     fn encode(&mut self, planes: &[u8], at: Duration) -> Result<Option<Coded>, EncoderError> {
-        let Stream { encoder, width, height } = self;
+        let Stream { encoder, width, height, .. } = self;
         let row = width.next_multiple_of(ROW_ALIGNMENT_BYTES);
         let half_row = (*width / 2).next_multiple_of(ROW_ALIGNMENT_BYTES);
         let (y, colours) = planes.split_at(row * *height);

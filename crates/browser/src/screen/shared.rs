@@ -2,7 +2,7 @@
 //! Chromium.
 
 use super::audience::{Audience, Frame, Work};
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Thrift};
 use super::{Coding, Geometry, Picture, Wants};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -90,12 +90,12 @@ impl Shared {
         }
     }
 
-    fn next_work(&self) -> Option<(Frame, bool)> {
+    fn next_work(&self) -> Option<(Frame, bool, Thrift)> {
         let mut audience = self.audience();
         loop {
             let now = Instant::now();
             match audience.next_work(now) {
-                Work::Encode { frame, key } => return Some((frame, key)),
+                Work::Encode { frame, key, thrift } => return Some((frame, key, thrift)),
                 Work::Leave => {
                     audience.encoder_left();
                     return None;
@@ -129,10 +129,10 @@ fn encode(shared: &Shared) {
             return shared.end();
         }
     };
-    while let Some((frame, key)) = shared.next_work() {
+    while let Some((frame, key, thrift)) = shared.next_work() {
         // The frame was taken: the next one may come while this one is encoded.
         shared.turn.notify_one();
-        match encoder.encode(&frame.jpeg, frame.at, key) {
+        match encoder.encode(&frame.jpeg, frame.at, key, thrift) {
             Ok(Some(coded)) => shared.audience().deliver(coded, frame.at, Instant::now()),
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "a picture was left out"),
