@@ -75,8 +75,8 @@ pub struct Subscription {
 }
 
 impl Screen {
-    /// One for each session: Chromium has one screencast in each. Must be called within a runtime. The task that it starts sleeps while nobody watches and ends with the screen or the
-    /// session.
+    /// One for each session: Chromium has one screencast in each. Must be called within a runtime. The task that it starts sleeps
+    /// while nobody watches and ends with the screen or the session.
     pub fn new(page: Session, settings: Settings) -> Screen {
         let shared = Arc::new(Shared::default());
         tokio::spawn(cast::run(shared.clone(), page, settings));
