@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vitrine_init::{Bind, CONTROL, Exec, Exit, Plan, Profile, SESSION, USER_ID};
+use vitrine_init::{Bind, CONTROL, DISK, Exec, Exit, Plan, Profile, SESSION, USER_ID};
 
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::Doing;
@@ -101,6 +101,7 @@ impl Native {
             ca_bundle: None,
             hostname: "check".into(),
             binds: Vec::new(),
+            disk: None,
             label: serde_json::Value::Null,
         };
         let used = async {
@@ -141,13 +142,14 @@ impl Native {
             rootfs: spec.rootfs.clone(),
             slot,
             uid_base,
+            disk: spec.disk.as_ref().map(|disk| disk.file.clone()),
             label: spec.label.clone(),
             alive: true,
         };
         make_directory(directory)?;
         // From here on a sweep finds it, whatever happens to this process.
         record.write(directory)?;
-        make_folders(directory, uid_base)?;
+        make_folders(directory, uid_base, spec.disk.is_some())?;
         let group = self.group(&spec.id);
         group.create(&spec.limits)?;
         let born = |init| self.remember_init(&spec.id, init);
@@ -169,6 +171,7 @@ impl Native {
             hostname: spec.hostname.clone(),
             groups: group.entrances(),
             binds: spec.ca_bundle.iter().map(trust).chain(spec.binds.iter().cloned()).collect(),
+            disk: spec.disk.clone(),
             // What lies there counts as the capsule's memory; half is left for programs.
             shm_bytes: spec.limits.memory_bytes / 2,
             filters: filters.clone(),
@@ -237,21 +240,25 @@ impl Native {
     }
 }
 
-fn make_directory(path: &Path) -> Result<(), CapsuleError> {
+pub(crate) fn make_directory(path: &Path) -> Result<(), CapsuleError> {
     let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
     made.doing(|| format!("make {}", path.display()))
 }
 
-/// The overlay's two folders, two places to mount at, the control socket's, and what the capsule may write.
-fn make_folders(directory: &Path, uid_base: u32) -> Result<(), CapsuleError> {
+/// Places to mount at and the control socket's; without a disk, also the overlay's two and what the capsule may write.
+fn make_folders(directory: &Path, uid_base: u32, disk: bool) -> Result<(), CapsuleError> {
     let make = |name: &str, mode: u32, owner: u32| {
         let path = directory.join(name);
         let made = DirBuilder::new().mode(mode).create(&path);
         made.and_then(|()| chown(&path, Some(owner), Some(owner))).doing(|| format!("make {}", path.display()))
     };
-    for name in ["work", "lower", "root", CONTROL] {
+    for name in ["lower", "root", CONTROL] {
         make(name, 0o700, 0)?;
     }
+    if disk {
+        return [DISK, "base"].iter().try_for_each(|name| make(name, 0o700, 0));
+    }
+    make("work", 0o700, 0)?;
     make("upper", 0o755, uid_base)?;
     make(SESSION, 0o755, uid_base + USER_ID)?;
     SESSION_FOLDERS.iter().try_for_each(|name| make(&format!("{SESSION}/{name}"), 0o700, uid_base + USER_ID))

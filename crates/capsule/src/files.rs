@@ -82,7 +82,7 @@ impl Capsule {
 }
 
 /// The root directory of a process in its own mount namespace.
-fn root_of(process: impl AsFd) -> std::io::Result<OwnedFd> {
+pub(crate) fn root_of(process: impl AsFd) -> std::io::Result<OwnedFd> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_fd().as_raw_fd()))?;
     let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")).map(str::trim).unwrap_or("-1");
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

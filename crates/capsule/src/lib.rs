@@ -11,6 +11,7 @@ mod cgroup;
 mod client;
 mod delete;
 mod destroy;
+mod disk;
 mod driver;
 mod error;
 mod files;
@@ -27,6 +28,7 @@ mod sys;
 pub use capsule::Capsule;
 pub use cgroup::Usage;
 pub use client::Process;
+pub use disk::{DiskUsage, Disks, DisksSweep};
 pub use driver::{Native, NativeConfig};
 pub use error::CapsuleError;
 pub use files::{Draft, FileEntry, FileError, FileKind, Files};
@@ -35,7 +37,8 @@ pub use record::Record;
 pub use spec::{Limits, Spec};
 pub use sweep::SweepReport;
 pub use vitrine_init::{
-    Bind, Exec, ExecState, Exit, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Refusal, SOCKET_MARK, Stdio, User,
+    Bind, DiskSpec, Exec, ExecState, Exit, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Refusal, SOCKET_MARK, Stdio,
+    User, WORKSPACE,
 };
 
 /// The resolver that programs in a capsule ask; TCP to it is redirected like all other TCP.

@@ -21,6 +21,8 @@ pub struct Record {
     pub slot: u32,
     /// The first host id of its range.
     pub uid_base: u32,
+    /// The file of its disk.
+    pub disk: Option<PathBuf>,
     /// The caller's own words.
     pub label: serde_json::Value,
     /// Whether its process 1 answers; seen when the record was read.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use vitrine_init::{Bind, Profile};
+use vitrine_init::{Bind, DiskSpec, Profile};
 
 use crate::CapsuleError;
 
@@ -27,6 +27,9 @@ pub struct Spec {
     pub ca_bundle: Option<PathBuf>,
     pub hostname: String,
     pub binds: Vec<Bind>,
+    /// With it, all that the capsule writes lies there and it has a `/workspace`; without, on the host's own disk, and it
+    /// has a `/session`.
+    pub disk: Option<DiskSpec>,
     /// The caller's own words, kept with the capsule.
     pub label: serde_json::Value,
 }
@@ -55,6 +58,10 @@ impl Spec {
             demand(bind.target.is_absolute() && bind.source.is_absolute(), || {
                 format!("the bind of {} to {} is not absolute", bind.source.display(), bind.target.display())
             })?;
+        }
+        let paths = self.disk.iter().flat_map(|disk| disk.workspace_lower.iter().chain([&disk.file]));
+        for path in paths {
+            demand(path.is_absolute() && path.exists(), || format!("there is no {} for a disk", path.display()))?;
         }
         Ok(())
     }

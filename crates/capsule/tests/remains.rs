@@ -154,6 +154,7 @@ async fn node_side() {
             ca_bundle: None,
             hostname: "capsule".into(),
             binds: Vec::new(),
+            disk: None,
             label: serde_json::json!({"number": number}),
         };
         let capsule = native.create(spec).await.expect("a capsule");

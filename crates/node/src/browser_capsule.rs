@@ -147,6 +147,7 @@ impl Maker {
             ca_bundle: self.ca_bundle.clone(),
             hostname: "vitrine".into(),
             binds: Vec::new(),
+            disk: None,
             label: serde_json::Value::Null,
         };
         self.driver.create(spec).await.map_err(|error| StartError::failed("create a capsule", error))

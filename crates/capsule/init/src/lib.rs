@@ -7,7 +7,7 @@
 mod plan;
 mod wire;
 
-pub use plan::{Bind, Plan, Profile};
+pub use plan::{Bind, DiskSpec, Plan, Profile};
 pub use wire::{Answer, Call, Exec, ExecState, Exit, Message, Refusal, Request, Stdio, User};
 
 /// Where redirected TCP arrives, on 127.0.0.1 in the capsule's network namespace.
@@ -45,6 +45,12 @@ pub const CONTROL: &str = "control";
 pub const SOCKET: &str = "init.sock";
 /// The folder of the capsule's directory that the capsule sees as `/session`.
 pub const SESSION: &str = "session";
+/// Where programs of a capsule with a disk start.
+pub const WORKSPACE: &str = "/workspace";
+/// The folder of the capsule's directory at which its disk is mounted.
+pub const DISK: &str = "disk";
+/// The folders of a blank disk: what is changed of the image, what `/workspace` holds, and a working place beside each.
+pub const DISK_FOLDERS: [&str; 4] = ["upper", "work", "workspace", "workspace-work"];
 /// The ordinary user that an image has.
 pub const USER_ID: u32 = 1000;
 /// How many ids a capsule has.

@@ -26,6 +26,16 @@ pub struct Bind {
     pub read_only: bool,
 }
 
+/// A disk of its own: an ext4 in a file of the host, on which everything lies that the capsule writes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DiskSpec {
+    /// Nobody else may have it mounted. Its owners are the capsule's plain ids, so that another capsule can have it later.
+    pub file: PathBuf,
+    /// A folder of the host with plain ids that the workspace begins as; it is never written, must outlive the disk, and
+    /// is given again, by the same name, whenever the disk is.
+    pub workspace_lower: Option<PathBuf>,
+}
+
 /// All that the helper needs to know.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
@@ -40,6 +50,7 @@ pub struct Plan {
     /// The files to write `0` to, in order to join the capsule's cgroups, before anything else.
     pub groups: Vec<PathBuf>,
     pub binds: Vec<Bind>,
+    pub disk: Option<DiskSpec>,
     /// The size limit of `/dev/shm`.
     pub shm_bytes: u64,
     /// Compiled seccomp programs in the order of installation, each instruction packed by [`Plan::pack`].

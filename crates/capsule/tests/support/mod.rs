@@ -16,7 +16,7 @@ pub struct Machine {
     pub native: Native,
     pub rootfs: PathBuf,
     pub config: NativeConfig,
-    _directory: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
 }
 
 impl Machine {
@@ -35,7 +35,7 @@ impl Machine {
             slots_max: 16,
         };
         let native = Native::probe(config.clone()).await.expect("a driver");
-        Self { native, rootfs: image(name), config, _directory: directory }
+        Self { native, rootfs: image(name), config, directory }
     }
 
     pub fn spec(&self, id: &str, profile: Profile) -> Spec {
@@ -47,6 +47,7 @@ impl Machine {
             ca_bundle: None,
             hostname: "capsule".into(),
             binds: Vec::new(),
+            disk: None,
             label: serde_json::Value::Null,
         }
     }

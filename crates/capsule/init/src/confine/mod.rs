@@ -3,7 +3,9 @@
 //! The network, mount and process namespaces are made while the process still belongs to the host's user namespace,
 //! so they belong to it too: whatever a capsule's programs become, they can neither mount nor touch the firewall.
 
+mod disk;
 mod links;
+mod loop_device;
 mod netlink;
 mod nft;
 mod privileges;
@@ -41,7 +43,9 @@ pub fn confine(plan: &Plan) -> Result<Role, Failure> {
     sys::unshare(UnshareFlags::NEWNET).step(|| "make a network namespace".into())?;
     links::configure()?;
     nft::configure(plan.profile)?;
-    let users = users::namespace(plan.uid_base)?;
+    // The process namespace comes later: until then a child's id here is its id in `/proc`.
+    let users = users::of_capsule(plan.uid_base)?;
+    let disk_owners = plan.disk.as_ref().map(|_| users::of_disk(plan.uid_base)).transpose()?;
     let rest = UnshareFlags::NEWNS
         | UnshareFlags::NEWPID
         | UnshareFlags::NEWIPC
@@ -53,13 +57,13 @@ pub fn confine(plan: &Plan) -> Result<Role, Failure> {
             let told = writeln!(std::io::stdout(), "{PROCESS}{}", process.as_raw_nonzero());
             told.step(|| "tell the id of process 1".into()).map(|()| Role::Launcher)
         }
-        None => become_first(plan, users).map(Role::First),
+        None => become_first(plan, users, disk_owners).map(Role::First),
     }
 }
 
-fn become_first(plan: &Plan, users: OwnedFd) -> Result<Supervisor, Failure> {
+fn become_first(plan: &Plan, users: OwnedFd, disk_owners: Option<OwnedFd>) -> Result<Supervisor, Failure> {
     rustix::process::setsid().step(|| "lead a session".into())?;
-    let listener = root::enter(plan, &users)?;
+    let listener = root::enter(plan, &users, disk_owners)?;
     rustix::system::sethostname(plan.hostname.as_bytes()).step(|| "set the host name".into())?;
     privileges::limit_resources()?;
     privileges::enter_users(&users)?;

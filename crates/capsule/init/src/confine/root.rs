@@ -1,4 +1,5 @@
-//! The capsule's file system: an overlay over the image, with the little else that programs expect.
+//! The capsule's file system: an overlay over the image, on a disk of its own or on the host's, with the little else that
+//! programs expect.
 //!
 //! Assumes to be process 1 of a new mount namespace, with the host's privileges, before anything hostile has run.
 //! Promises that afterwards nothing of the host's tree is reachable, by path or by descriptor.
@@ -11,8 +12,9 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use vitrine_init::{Bind, CONTROL, Plan, RESOLVER_ADDRESS, SESSION, SOCKET};
+use vitrine_init::{Bind, CONTROL, Plan, RESOLVER_ADDRESS, SESSION, SOCKET, WORKSPACE};
 
+use super::disk;
 use super::tree::{self, Root};
 use crate::error::{Failure, Step};
 use crate::sys;
@@ -44,17 +46,20 @@ const MASKED_FILES: [&str; 9] = [
 const MASKED_DIRECTORIES: [&str; 6] =
     ["/proc/acpi", "/proc/bus", "/proc/driver", "/proc/fs", "/proc/irq", "/proc/scsi"];
 
-const NO_DEVICES: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV.union(MountAttrFlags::MOUNT_ATTR_NOSUID);
+pub const NO_DEVICES: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV.union(MountAttrFlags::MOUNT_ATTR_NOSUID);
 const DATA_ONLY: MountAttrFlags = NO_DEVICES.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// Build the root, move into it, and return the control socket, which only the host's tree names.
-pub fn enter(plan: &Plan, users: &OwnedFd) -> Result<OwnedFd, Failure> {
+pub fn enter(plan: &Plan, users: &OwnedFd, disk_owners: Option<OwnedFd>) -> Result<OwnedFd, Failure> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).step(|| "make the mounts private".into())?;
     std::env::set_current_dir(plan.directory.join(CONTROL)).step(|| "enter the control folder".into())?;
     let listener = listen().step(|| "listen on the control socket".into())?;
     std::env::set_current_dir(&plan.directory).step(|| "enter the capsule's directory".into())?;
 
+    if let (Some(spec), Some(owners)) = (&plan.disk, disk_owners) {
+        disk::mount(spec, &owners)?;
+    }
     let root = overlay(plan, users)?;
     proc(&root)?;
     dev(&root, plan)?;
@@ -62,8 +67,13 @@ pub fn enter(plan: &Plan, users: &OwnedFd) -> Result<OwnedFd, Failure> {
     let run = [("mode", "0755"), ("size", "16m"), ("nr_inodes", "65536"), ("uid", &owner), ("gid", &owner)];
     put(&root, "/run", &tree::filesystem("tmpfs", &run, NO_DEVICES)?)?;
     sys(&root)?;
-    let session = Bind { source: plan.directory.join(SESSION), target: "/session".into(), read_only: false };
-    bind(&root, &session)?;
+    match &plan.disk {
+        Some(spec) => put(&root, WORKSPACE, &disk::workspace(spec, users)?)?,
+        None => {
+            let session = Bind { source: plan.directory.join(SESSION), target: "/session".into(), read_only: false };
+            bind(&root, &session)?;
+        }
+    }
     plan.binds.iter().try_for_each(|one| bind(&root, one))?;
 
     pivot(&root)?;
@@ -86,11 +96,12 @@ fn overlay(plan: &Plan, users: &OwnedFd) -> Result<Root, Failure> {
     tree::attach(&image, tree::host(Path::new("lower"))?)?;
     // Relative names: what the capsule reads in its own mount table tells nothing about the host. Volatile: a capsule's
     // changes never outlive a crash of the machine, so nothing needs to be flushed for them.
+    let (upper, work) = if plan.disk.is_some() { (disk::UPPER, disk::WORK) } else { ("upper", "work") };
     let options = [
         ("source", "capsule"),
         ("lowerdir", "lower"),
-        ("upperdir", "upper"),
-        ("workdir", "work"),
+        ("upperdir", upper),
+        ("workdir", work),
         ("redirect_dir", "on"),
         ("volatile", ""),
     ];
@@ -118,10 +129,10 @@ fn proc(root: &Root) -> Result<(), Failure> {
         }
     }
     let nothing = [("mode", "0555"), ("size", "4k"), ("nr_inodes", "2")];
+    let empty = tree::filesystem("tmpfs", &nothing, DATA_ONLY | MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     for path in MASKED_DIRECTORIES {
         if let Some(place) = root.find(Path::new(path))? {
-            let empty = tree::filesystem("tmpfs", &nothing, DATA_ONLY | MountAttrFlags::MOUNT_ATTR_RDONLY)?;
-            tree::attach(&empty, place)?;
+            tree::attach(&tree::copy(&empty, Path::new("."))?, place)?;
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The capsule's user namespace: its ids from 0 are the host's from `uid_base`.
 //!
-//! It is made by a short-lived child, since the mapping of the image needs it before anyone may live in it.
+//! It is made by a short-lived child, since the mapping of the image needs it before anyone may live in it. A second one,
+//! in which nobody ever lives, maps the owners on a disk.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -12,8 +13,19 @@ use vitrine_init::IDS;
 use crate::error::{Failure, Step};
 use crate::sys;
 
-/// A descriptor that keeps the namespace alive.
-pub fn namespace(uid_base: u32) -> Result<OwnedFd, Failure> {
+/// The namespace that the capsule lives in.
+pub fn of_capsule(uid_base: u32) -> Result<OwnedFd, Failure> {
+    namespace(&format!("0 {uid_base} {IDS}"))
+}
+
+/// How the owners on a capsule's disk are seen: as the capsule's, and one more id as the host's root, which could
+/// otherwise not make a file there to give it away.
+pub fn of_disk(uid_base: u32) -> Result<OwnedFd, Failure> {
+    namespace(&format!("0 {uid_base} {IDS}\n{IDS} 0 1"))
+}
+
+/// A descriptor that keeps a namespace alive.
+fn namespace(map: &str) -> Result<OwnedFd, Failure> {
     let (made, says_made) = rustix::pipe::pipe().step(|| "make a pipe".into())?;
     let (may_leave, lets_leave) = rustix::pipe::pipe().step(|| "make a pipe".into())?;
     let Some(child) = sys::fork().step(|| "start the holder of the user namespace".into())? else {
@@ -30,9 +42,8 @@ pub fn namespace(uid_base: u32) -> Result<OwnedFd, Failure> {
         return Err("its holder was refused").step(|| "make a user namespace".into());
     }
     let holder = format!("/proc/{}", child.as_raw_nonzero());
-    let map = format!("0 {uid_base} {IDS}");
     for file in ["uid_map", "gid_map"] {
-        fs::write(format!("{holder}/{file}"), &map).step(|| format!("write the {file} from {uid_base}"))?;
+        fs::write(format!("{holder}/{file}"), map).step(|| format!("write {map:?} as {file}"))?;
     }
     let users = File::open(format!("{holder}/ns/user")).step(|| "open the user namespace".into())?;
     drop(lets_leave);

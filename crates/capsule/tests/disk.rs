@@ -1,0 +1,276 @@
+//! A capsule's disk: it holds what the capsule writes and no more, stays when the capsule goes, and belongs to nobody else.
+
+mod support;
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::{FileExt, MetadataExt, chown};
+use std::path::{Path, PathBuf};
+
+use support::{MIB, Machine, shell};
+use vitrine_capsule::{Capsule, CapsuleError, DiskSpec, Disks, Exit, Profile, User};
+
+const SIZE: u64 = 64 * MIB;
+
+async fn disks(machine: &Machine) -> Disks {
+    Disks::open(machine.directory.path().join("disks"), SIZE).await.expect("disks")
+}
+
+/// A sandbox on the disk of its name, which is made when there is none.
+async fn sandbox(machine: &Machine, disks: &Disks, id: &str, lower: Option<&Path>) -> Result<Capsule, CapsuleError> {
+    let file = match disks.find(id).expect("a name") {
+        Some(file) => file,
+        None => disks.make(id).await.expect("a disk"),
+    };
+    on_disk(machine, id, file, lower).await
+}
+
+async fn on_disk(machine: &Machine, id: &str, file: PathBuf, lower: Option<&Path>) -> Result<Capsule, CapsuleError> {
+    let mut spec = machine.spec(id, Profile::Sandbox);
+    spec.disk = Some(DiskSpec { file, workspace_lower: lower.map(Into::into) });
+    machine.native.create(spec).await
+}
+
+async fn root(capsule: &Capsule, script: &str) -> String {
+    shell(capsule, User::Root, script).await.text
+}
+
+/// The loop devices over files of this test.
+fn loops(machine: &Machine) -> Vec<String> {
+    let own = machine.directory.path().to_str().expect("a path").to_owned();
+    let devices = fs::read_dir("/sys/block").expect("devices").flatten();
+    let backing = devices.filter_map(|device| fs::read_to_string(device.path().join("loop/backing_file")).ok());
+    backing.filter(|file| file.contains(&own)).collect()
+}
+
+async fn finish(machine: Machine) {
+    let sweep = machine.native.sweep(&HashSet::new()).await.expect("a sweep");
+    assert!(sweep.failed.is_empty(), "{:?}", sweep.failed);
+    assert_eq!(loops(&machine), Vec::<String>::new());
+    machine.finish().await;
+}
+
+#[tokio::test]
+async fn all_that_is_written_lies_on_the_disk() {
+    let machine = Machine::new().await;
+    let disks = disks(&machine).await;
+    let capsule = sandbox(&machine, &disks, "writes", None).await.expect("a capsule");
+    let look = "stat -c '%u %g %a' /workspace; ls -A /workspace /session; \
+                touch /workspace/a /tmp/b /root/c /usr/bin/d /etc/e && echo written; grep -c loop /proc/mounts";
+    assert_eq!(root(&capsule, look).await, "0 0 755\n/session:\n\n/workspace:\nwritten\n1\n");
+    // The capsule's own folder holds places to mount at, the record and the control socket.
+    let folder = machine.config.directory.join("writes");
+    let files: Vec<_> = walk(&folder).into_iter().filter(|path| path.is_file()).collect();
+    assert_eq!(files, [folder.join("capsule.json")]);
+
+    let before = capsule.disk_usage().expect("measured").expect("a disk");
+    assert!(before.used_bytes < MIB && before.limit_bytes < SIZE && before.limit_bytes > SIZE * 9 / 10, "{before:?}");
+    root(&capsule, "head -c 10M /dev/zero > /tmp/ten; head -c 10M /dev/zero > /workspace/ten").await;
+    let after = capsule.disk_usage().expect("measured").expect("a disk");
+    assert!(after.used_bytes - before.used_bytes >= 20 * MIB && after.files > before.files, "{after:?}");
+    capsule.sync_disk().await.expect("written");
+    assert_eq!(loops(&machine).len(), 1);
+    capsule.destroy().await.expect("destroyed");
+    assert_eq!(loops(&machine), Vec::<String>::new());
+    assert!(disks.find("writes").expect("a name").is_some());
+    finish(machine).await;
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("listed").flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_stops_nobody_else() {
+    let machine = Machine::new().await;
+    let disks = disks(&machine).await;
+    let capsule = sandbox(&machine, &disks, "full", None).await.expect("a capsule");
+    let neighbour = sandbox(&machine, &disks, "neighbour", None).await.expect("a capsule");
+    for place in ["/workspace", "/tmp", "/root", "/var/lib", "/"] {
+        let said = root(&capsule, &format!("head -c 1G /dev/zero > {place}/big; rm {place}/big; sync")).await;
+        assert!(said.contains("No space left on device"), "{place}: {said}");
+    }
+    root(&capsule, "head -c 1G /dev/zero > /workspace/big").await;
+    let many = "i=0; while touch /tmp/$i; do i=$((i+1)); done 2>&1 | tail -1";
+    assert!(root(&capsule, many).await.contains("No space left on device"));
+    let written = "head -c 40M /dev/zero > /workspace/x && sync && echo written";
+    assert_eq!(root(&neighbour, written).await, "written\n");
+    let disk = fs::metadata(disks.path("full").expect("a name")).expect("there");
+    assert!(disk.len() == SIZE && disk.blocks() * 512 <= SIZE + MIB, "{} blocks", disk.blocks());
+    // Room comes back.
+    assert_eq!(root(&capsule, "rm /workspace/big && echo x > /workspace/small && cat /workspace/small").await, "x\n");
+    finish(machine).await;
+}
+
+#[tokio::test]
+async fn another_capsule_finds_all_as_it_was() {
+    let machine = Machine::new().await;
+    let disks = disks(&machine).await;
+    let first = sandbox(&machine, &disks, "disk", None).await.expect("a capsule");
+    let write = "set -e; echo one > /workspace/mine; install -o user -g user -m 640 /dev/null /workspace/theirs; \
+                 ln -s mine /workspace/link; rm /etc/issue; mv /opt /moved; useradd -m worker; \
+                 chown nobody:nogroup /tmp; chmod 700 /workspace";
+    assert_eq!(root(&first, write).await, "");
+    let look = "stat -c '%n %u %g %a %F' /workspace /workspace/* /home/worker /tmp; cat /workspace/mine; \
+                ls -d /etc/issue /opt /moved 2>/dev/null; id worker; echo more >> /workspace/mine";
+    let seen = root(&first, &format!("{look} | cat")).await;
+    assert!(seen.contains("/workspace/theirs 1000 1000 640") && !seen.contains("/etc/issue"), "{seen}");
+    root(&first, "sed -i 2,9d /workspace/mine").await;
+    // Not even asked to stop.
+    machine.native.destroy("disk").await.expect("destroyed");
+    let held = machine.capsule("takes-the-slot", Profile::Sandbox).await;
+    let file = disks.rename("disk", "session_X").expect("renamed");
+    disks.flush("session_X").await.expect("flushed");
+    let second = on_disk(&machine, "second", file, None).await.expect("a capsule");
+    assert_ne!(second.uid_base(), held.uid_base());
+    assert_eq!(root(&second, look).await, seen);
+    let held = disks.sweep(&HashSet::new()).await.expect("swept");
+    assert!(held.removed.is_empty() && held.failed.is_empty(), "{held:?}");
+    finish(machine).await;
+}
+
+#[tokio::test]
+async fn a_disk_has_one_capsule_at_a_time() {
+    let machine = Machine::new().await;
+    let disks = disks(&machine).await;
+    let file = disks.make("disk").await.expect("a disk");
+    assert!(disks.make("disk").await.is_err());
+    let first = on_disk(&machine, "first", file.clone(), None).await.expect("a capsule");
+    let second = on_disk(&machine, "second", file.clone(), None).await;
+    match second {
+        Err(CapsuleError::Confine(words)) => assert!(words.contains("which another capsule has"), "{words}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(root(&first, "echo alive > /workspace/x; cat /workspace/x").await, "alive\n");
+    // Who takes it over may come a little early.
+    let (destroyed, second) = tokio::join!(first.destroy(), on_disk(&machine, "second", file, None));
+    destroyed.expect("destroyed");
+    assert_eq!(root(&second.expect("a capsule"), "cat /workspace/x").await, "alive\n");
+    finish(machine).await;
+}
+
+#[tokio::test]
+async fn forks_share_a_folder_that_none_of_them_changes() {
+    let machine = Machine::new().await;
+    let disks = disks(&machine).await;
+    let lower = machine.directory.path().join("checkpoint-1");
+    fs::create_dir_all(lower.join("src/deep")).expect("made");
+    fs::write(lower.join("src/main.py"), "print(1)\n").expect("written");
+    fs::write(lower.join("src/deep/user.txt"), "user's\n").expect("written");
+    chown(lower.join("src/deep/user.txt"), Some(1000), Some(1000)).expect("owned");
+    let one = sandbox(&machine, &disks, "one", Some(&lower)).await.expect("a capsule");
+    let two = sandbox(&machine, &disks, "two", Some(&lower)).await.expect("a capsule");
+    let change = "cd /workspace && stat -c '%u %a' . src src/deep/user.txt && echo 'print(2)' >> src/main.py && \
+                  mv src/deep moved && rm moved/user.txt && ls -A . src && cat src/main.py";
+    assert_eq!(
+        root(&one, change).await,
+        "0 755\n0 755\n1000 644\n.:\nmoved\nsrc\n\nsrc:\nmain.py\nprint(1)\nprint(2)\n"
+    );
+    assert_eq!(root(&two, "cd /workspace; cat src/main.py src/deep/user.txt").await, "print(1)\nuser's\n");
+    assert_eq!(fs::read_to_string(lower.join("src/main.py")).expect("there"), "print(1)\n");
+    assert!(one.disk_usage().expect("measured").is_some());
+    one.sync_disk().await.expect("written");
+    one.destroy().await.expect("destroyed");
+
+    // Over another folder, or none, the changes make no sense.
+    let other = machine.directory.path().join("checkpoint-2");
+    fs::create_dir(&other).expect("made");
+    for wrong in [None, Some(other.as_path())] {
+        let error = sandbox(&machine, &disks, "one", wrong).await.expect_err("refused").to_string();
+        assert!(error.contains("over another folder"), "{error}");
+    }
+    let again = sandbox(&machine, &disks, "one", Some(&lower)).await.expect("a capsule");
+    assert_eq!(root(&again, "cd /workspace; ls; cat src/main.py").await, "moved\nsrc\nprint(1)\nprint(2)\n");
+    finish(machine).await;
+}
+
+#[tokio::test]
+async fn a_damaged_disk_is_an_error_and_no_more() {
+    let machine = Machine::new().await;
+    let disks = disks(&machine).await;
+    let damage: [(&str, u64, usize); 6] = [
+        ("all", 0, 1 << 20),
+        ("super", 1024, 512),
+        ("groups", 4096, 4096),
+        ("bitmaps", 8192, 65_536),
+        ("inodes", 65_536, 1 << 20),
+        ("clean", 1024 + 58, 2),
+    ];
+    for (id, offset, length) in damage {
+        let file = disks.make(id).await.expect("a disk");
+        let disk = fs::OpenOptions::new().write(true).open(&file).expect("opened");
+        disk.write_all_at(&vec![0xa5; length], offset).expect("damaged");
+        match on_disk(&machine, id, file, None).await {
+            Err(CapsuleError::Confine(words)) => println!("{id}: {words}"),
+            Ok(capsule) => println!("{id} works: {}", root(&capsule, "echo x > /workspace/x; ls /workspace").await),
+            Err(other) => panic!("{id}: {other:?}"),
+        }
+    }
+    let short = disks.make("short").await.expect("a disk");
+    fs::OpenOptions::new().write(true).open(&short).expect("opened").set_len(100_000).expect("cut");
+    assert!(on_disk(&machine, "short", short, None).await.is_err());
+    finish(machine).await;
+}
+
+#[tokio::test]
+async fn disks_that_nobody_owns_are_swept() {
+    let machine = Machine::new().await;
+    let disks = disks(&machine).await;
+    let kept = disks.make("kept").await.expect("a disk");
+    disks.make("orphan").await.expect("a disk");
+    let used = sandbox(&machine, &disks, "used", None).await.expect("a capsule");
+    let sweep = disks.sweep(&HashSet::from(["kept".into()])).await.expect("swept");
+    assert_eq!(sweep.removed, ["orphan"]);
+    assert!(kept.exists() && disks.find("used").expect("a name").is_some());
+    used.destroy().await.expect("destroyed");
+    disks.remove("used").await.expect("removed");
+    disks.remove("used").await.expect("removing twice is fine");
+    for name in ["", "..", "a/b", "a.b", &"a".repeat(65)] {
+        assert!(matches!(disks.make(name).await, Err(CapsuleError::Invalid(_))), "{name}");
+    }
+    finish(machine).await;
+}
+
+#[tokio::test]
+async fn what_package_managers_do_works() {
+    let machine = Machine::new().await;
+    let disks = disks(&machine).await;
+    let capsule = sandbox(&machine, &disks, "packages", None).await.expect("a capsule");
+    let steps = [
+        (
+            "a package",
+            "mkdir -p p/DEBIAN p/usr/bin p/etc && printf '#!/bin/sh\\necho tool\\n' > p/usr/bin/tool && \
+          chmod 755 p/usr/bin/tool && echo x > p/etc/tool.conf && echo /etc/tool.conf > p/DEBIAN/conffiles && \
+          printf '#!/bin/sh\\nset -e\\nuseradd --system tool\\nchown tool:tool /etc/tool.conf\\nldconfig\\n' > p/DEBIAN/postinst && \
+          chmod 755 p/DEBIAN/postinst && \
+          printf 'Package: tool\\nVersion: 1\\nArchitecture: all\\nMaintainer: x <x@example.com>\\nDescription: x\\n' > p/DEBIAN/control && \
+          dpkg-deb --root-owner-group -b p tool.deb >/dev/null && dpkg -i tool.deb >/dev/null && tool && dpkg -s tool | grep -c installed",
+        ),
+        ("its removal", "dpkg --purge tool > /dev/null && ! ls /usr/bin/tool 2>/dev/null && echo gone"),
+        ("apt's own user", "perl -e '$( = $) = \"65534 65534\"; ($<, $>) = (42, 42); print \"$< $>\\n\"'"),
+        (
+            "tar with owners",
+            "mkdir t && touch t/a && chown 33:33 t/a && tar cf t.tar t && rm -r t && tar xf t.tar && stat -c %u t/a",
+        ),
+        ("hard links", "touch l1 && ln l1 l2 && stat -c %h l2 && mv l1 /root/l1 2>&1 && ls /root/l1"),
+        ("attributes", "perl -e 'require \"syscall.ph\"' 2>/dev/null; setfattr -n user.x -v y l2 2>&1 || echo none"),
+        ("locks", "flock -x /var/lib/dpkg/lock true && echo locked"),
+        ("fsync", "dd if=/dev/zero of=f bs=4k count=10 conv=fsync 2>/dev/null && sync f && echo synced"),
+        (
+            "links of the system",
+            "ln -sfn /usr/share /usr/local/s && rm /usr/local/s && mv /usr/share/doc /usr/share/docs && mv /usr/share/docs /usr/share/doc && echo moved",
+        ),
+        (
+            "memory that is executed",
+            "perl -e 'print syscall(9, 0, 4096, 7, 0x22, -1, 0) == -1 ? \"no\\n\" : \"yes\\n\"'",
+        ),
+        ("su", "su user -s /bin/sh -c 'id -u; touch /workspace/x 2>/dev/null || echo refused'"),
+    ];
+    for (name, script) in steps {
+        let output = shell(&capsule, User::Root, &format!("cd /workspace; {script}")).await;
+        println!("{name}: {:?} {}", output.exit, output.text.trim());
+        assert_eq!(output.exit, Exit::Code(0), "{name}: {}", output.text);
+    }
+    finish(machine).await;
+}
