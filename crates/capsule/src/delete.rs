@@ -18,6 +18,15 @@ pub(crate) fn delete(path: &Path) -> Result<(), Errno> {
         Err(Errno::NOENT) => return Ok(()),
         other => other?,
     };
+    empty(top)?;
+    match rustix::fs::rmdir(path) {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// Delete all that is in a directory, opened for reading.
+pub(crate) fn empty(top: OwnedFd) -> Result<(), Errno> {
     let mut eraser = Eraser { top, moved: 0 };
     // What is moved up lands in a directory that is being read and may be missed; then it is read again.
     loop {
@@ -25,12 +34,8 @@ pub(crate) fn delete(path: &Path) -> Result<(), Errno> {
         let top = eraser.top.try_clone().map_err(|_| Errno::MFILE)?;
         eraser.empty(&top, 0)?;
         if eraser.moved == before {
-            break;
+            return Ok(());
         }
-    }
-    match rustix::fs::rmdir(path) {
-        Err(Errno::NOENT) => Ok(()),
-        other => other,
     }
 }
 

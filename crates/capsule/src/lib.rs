@@ -31,7 +31,9 @@ pub use client::Process;
 pub use disk::{DiskUsage, Disks, DisksSweep};
 pub use driver::{Native, NativeConfig};
 pub use error::CapsuleError;
-pub use files::{Draft, FileEntry, FileError, FileKind, Files};
+pub use files::{
+    Change, Draft, FileEntry, FileError, FileKind, Files, Listing, Packed, Skipped, TreeLimits, Unpacked, Watch,
+};
 pub use network::Network;
 pub use record::Record;
 pub use spec::{Limits, Spec};

@@ -31,14 +31,14 @@ async fn files_are_those_that_the_capsule_sees() {
     let files = capsule.files().expect("files");
     let draft = files.create("/session/uploads/new").expect("a draft");
     draft.file().write_all(b"from the host").expect("written");
-    assert!(files.list("/session/uploads", 10).expect("a list").is_empty(), "a draft has no name");
+    assert!(files.list("/session/uploads", 10).expect("a list").entries.is_empty(), "a draft has no name");
     draft.keep().expect("kept");
     drop(files.create("/session/uploads/dropped").expect("a draft"));
-    let entries = files.list("/session/uploads", 10).expect("a list");
+    let entries = files.list("/session/uploads", 10).expect("a list").entries;
     assert_eq!(entries.len(), 1);
     assert_eq!((entries[0].name.to_str(), entries[0].kind, entries[0].size), (Some("new"), FileKind::File, 13));
-    files.make_directory("/session/uploads/folder").expect("made");
-    files.make_directory("/session/uploads/folder").expect("there");
+    files.make_directory("/session/uploads/folder", None).expect("made");
+    files.make_directory("/session/uploads/folder", None).expect("there");
     let seen =
         shell(&capsule, User::Ordinary, "cd /session/uploads; ls -A; cat new; echo more >> new; touch folder/mine")
             .await;
@@ -77,7 +77,7 @@ async fn hostile_names_lead_nowhere() {
     draft.keep().expect("kept");
     assert_eq!(text(&capsule, &below("host")).expect("readable"), "mine");
     assert!(files.create(below("folder")).expect("a draft").keep().is_err(), "a directory keeps its name");
-    assert_eq!(files.list("/session/downloads", 3).expect("a list").len(), 3);
+    assert_eq!(files.list("/session/downloads", 3).expect("a list").entries.len(), 3);
     drop(files);
     machine.finish().await;
 }

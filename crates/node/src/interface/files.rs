@@ -73,7 +73,7 @@ fn downloaded(download: Downloaded) -> File {
 }
 
 fn uploads(files: &Files) -> Result<Vec<FileEntry>, FileError> {
-    let entries = files.list(format!("/session/{UPLOADS}"), OBJECTS_MAX)?;
+    let entries = files.list(format!("/session/{UPLOADS}"), OBJECTS_MAX)?.entries;
     Ok(entries.into_iter().filter(|entry| entry.kind == FileKind::File).collect())
 }
 
@@ -165,6 +165,12 @@ fn refused(error: FileError) -> Unfulfilled {
     let status = match error {
         FileError::NotFound(_) | FileError::NotAFile(_) | FileError::NotADirectory(_) => StatusCode::NOT_FOUND,
         FileError::NotAPath(_) => StatusCode::BAD_REQUEST,
+        FileError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+        FileError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        FileError::Archive(_) => StatusCode::BAD_REQUEST,
+        FileError::Exists(_) | FileError::NotEmpty(_) | FileError::Busy(_) | FileError::Across(_) => {
+            StatusCode::CONFLICT
+        }
         FileError::System { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Unfulfilled::new(status, format!("could not {error}"))
