@@ -5,8 +5,12 @@
 //! ```text
 //! queued ─assign→ assigning ─ready→ ready ⇄ active ─end→ ending ─finish→ ended
 //!    ↑──────requeue──┘              ready|active ─pause→ pausing ─paused→ paused ─resume→ ready
+//!                                                paused on disk ─restore→ assigning ─shelve→ paused
 //! failed: from every state that is not terminal. A queued session that is ended has nothing to tear down: ended at once.
 //! ```
+//!
+//! A session that was ever ready is never placed on another machine: where it is frozen it is thawed, and one that moved to
+//! disk starts again on the machine that has the disk.
 
 use serde::{Deserialize, Serialize};
 
@@ -43,8 +47,12 @@ pub enum Transition {
     Pause,
     /// It is frozen.
     Paused,
-    /// It is thawed again.
+    /// It is thawed again, or could not be frozen.
     Resume,
+    /// Its machine is to start it from its disk again.
+    Restore,
+    /// The start from its disk came to nothing.
+    Shelve,
     /// Somebody or something asked it to end.
     End,
     /// Nothing of it is left on the machine.
@@ -89,7 +97,9 @@ impl Status {
             (Active, Transition::Deactivate) => Ok(Ready),
             (Ready | Active, Transition::Pause) => Ok(Pausing),
             (Pausing, Transition::Paused) => Ok(Paused),
-            (Paused, Transition::Resume) => Ok(Ready),
+            (Pausing | Paused, Transition::Resume) => Ok(Ready),
+            (Paused, Transition::Restore) => Ok(Assigning),
+            (Assigning, Transition::Shelve) => Ok(Paused),
             (Assigning | Ready | Active | Pausing | Paused, Transition::End) => Ok(Ending),
             (Ending, Transition::Finish) => Ok(Ended),
             (Queued | Assigning | Ready | Active | Pausing | Paused | Ending, Transition::Fail) => Ok(Failed),
@@ -112,7 +122,7 @@ impl Status {
         matches!(self, Status::Ready | Status::Active)
     }
 
-    /// Whether a machine is held (its reservation and slot are counted).
+    /// Whether it has a machine, whose reservation and slot are counted unless all that it has there is a disk.
     pub fn holds_machine(self) -> bool {
         matches!(
             self,
@@ -197,7 +207,7 @@ impl Kind {
 mod tests {
     use super::*;
 
-    const TRANSITIONS: [Transition; 11] = [
+    const TRANSITIONS: [Transition; 13] = [
         Transition::Assign,
         Transition::Requeue,
         Transition::Ready,
@@ -206,6 +216,8 @@ mod tests {
         Transition::Pause,
         Transition::Paused,
         Transition::Resume,
+        Transition::Restore,
+        Transition::Shelve,
         Transition::End,
         Transition::Finish,
         Transition::Fail,
@@ -229,13 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_was_ready_is_never_placed_again() {
-        let mut reached = vec![Status::Ready];
-        while let Some(status) = reached.pop() {
-            for next in TRANSITIONS.iter().filter_map(|transition| status.on(*transition).ok()) {
-                assert!(!matches!(next, Status::Queued | Status::Assigning));
-                if next != status && !next.is_terminal() && next != Status::Ready && next != Status::Active {
-                    reached.push(next);
+    fn only_what_is_on_its_disk_starts_again() {
+        for status in [Status::Ready, Status::Active, Status::Pausing, Status::Paused, Status::Ending] {
+            for transition in TRANSITIONS {
+                let restored = (status, transition) == (Status::Paused, Transition::Restore);
+                match status.on(transition) {
+                    Ok(Status::Queued) => panic!("{status:?} {transition:?}"),
+                    Ok(Status::Assigning) => assert!(restored, "{status:?} {transition:?}"),
+                    _ => assert!(!restored),
                 }
             }
         }

@@ -48,6 +48,9 @@ pub struct Registered {
     pub lease_ms: u64,
     /// The runs that live on. What the node found alive and is not here is to be killed.
     pub adopted: Vec<Assignment>,
+    /// Paused sessions of which the machine has the disk alone. A disk of any other session that is not adopted is to go.
+    #[serde(default)]
+    pub stored: Vec<SessionId>,
 }
 
 /// A sign of life.

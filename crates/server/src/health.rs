@@ -117,7 +117,7 @@ impl App {
             running: snapshot.machines.iter().filter(|machine| self.is_running(machine, now)).count() as u64,
             total: snapshot.machines.len() as u64,
         });
-        let live = snapshot.as_ref().map(|snapshot| snapshot.counts.sessions.iter().map(|(_, count)| count).sum());
+        let live = snapshot.as_ref().map(|snapshot| snapshot.counts.live());
         Health {
             status,
             timestamp: now,

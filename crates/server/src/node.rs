@@ -211,6 +211,7 @@ async fn register(
         beat_ms: app.config.beat_ms,
         lease_ms: app.config.lease_ms,
         adopted: app.assign(&register.machine, epoch, registration.adopted).await?,
+        stored: registration.stored,
     }))
 }
 

@@ -48,8 +48,10 @@ pub enum Bringing {
     Kept { key: Option<String> },
     /// The row has moved on.
     NotYours,
-    /// The session has as many artifacts as it may.
+    /// The session has as many artifacts, or checkpoints, as it may.
     TooMany,
+    /// A checkpoint, of which not every pack is there (any more).
+    PacksMissing,
 }
 
 macro_rules! artifacts {

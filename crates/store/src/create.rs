@@ -23,7 +23,7 @@ pub struct NewSession {
 /// What the organization's plan allows of the session's kind.
 #[derive(Debug, Clone, Copy)]
 pub struct CreateLimits {
-    /// At once; those that are ending or paused hold no place.
+    /// At once; those that are ending or paused hold no place, unless they are being resumed.
     pub concurrent: u32,
     /// From which UTC day on time is counted.
     pub period_start: EpochMs,
@@ -40,6 +40,8 @@ pub enum Refused {
     Hours,
     /// Another session of the organization that is not over has the same profile key.
     ProfileInUse,
+    /// The organization has no checkpoint of that id to begin from.
+    UnknownCheckpoint,
 }
 
 impl Store {
@@ -66,6 +68,10 @@ impl Store {
         if let Some(refused) = tx.refused(&session, limits, now).await? {
             tx.rollback().await?;
             return Ok(Err(refused));
+        }
+        if !tx.knows_origin(&session).await? {
+            tx.rollback().await?;
+            return Ok(Err(Refused::UnknownCheckpoint));
         }
         tx.insert_session(&session).await?;
         tx.commit().await?;
@@ -99,10 +105,14 @@ impl NewSession {
             step_deadline: None,
             started_at: None,
             expires_at: None,
+            paused_at: None,
+            paused_ms: 0,
+            stored: false,
             ended_at: None,
             end_reason: None,
             error: None,
             egress: EgressBytes::default(),
+            egress_before: EgressBytes::default(),
         }
     }
 }
@@ -117,11 +127,18 @@ impl Transaction {
         Ok(())
     }
 
-    async fn refused(&mut self, session: &Session, limits: CreateLimits, now: EpochMs) -> Result<Option<Refused>> {
+    /// Which limit forbids that one more session runs. The organization is locked.
+    pub(crate) async fn refused(
+        &mut self,
+        session: &Session,
+        limits: CreateLimits,
+        now: EpochMs,
+    ) -> Result<Option<Refused>> {
         const SQL: &str = concat!(
             "SELECT
                  (SELECT count(*) FROM sessions WHERE organization = o.id AND kind = $4
-                     AND status NOT IN ('ended', 'failed') AND status NOT IN ('ending', 'paused')) AS open,
+                     AND status NOT IN ('ended', 'failed') AND status <> 'ending'
+                     AND (status <> 'paused' OR desired = 'resume')) AS open,
                  (SELECT CAST(coalesce(sum(ms), 0) AS BIGINT) FROM (",
             time_used!(),
             ") used WHERE kind = $4) AS used_ms,
@@ -146,6 +163,13 @@ impl Transaction {
         } else {
             None
         })
+    }
+
+    /// Whether the checkpoint that a sandbox begins from is its organization's.
+    async fn knows_origin(&mut self, session: &Session) -> Result<bool> {
+        let Some(from) = session.sandbox().and_then(|spec| spec.from.as_ref()) else { return Ok(true) };
+        const SQL: &str = "SELECT id FROM checkpoints WHERE id = $1 AND organization = $2";
+        Ok(self.first(SQL, values![from.as_str(), session.organization.as_str()]).await?.is_some())
     }
 
     async fn insert_session(&mut self, session: &Session) -> Result<()> {

@@ -1,9 +1,9 @@
-//! Another way out for a session that runs.
+//! Another way out for a session that is on a machine: another upstream, another network policy.
 
-use crate::backend::{retry, values};
+use crate::backend::{Transaction, retry, values};
 use crate::{Result, Session, Store, StoreError};
 use vitrine_model::wire::Workload;
-use vitrine_model::{EgressProfile, EpochMs, Happening, Proxy, RunId, SessionId};
+use vitrine_model::{EgressProfile, EpochMs, Happening, NetworkPolicy, Proxy, RunId, SessionId, Status};
 
 impl Store {
     /// Writes down that a run leaves by another upstream, with the event that says so. `None`: the run is over.
@@ -26,7 +26,6 @@ impl Store {
         proxy: Option<&Proxy>,
         now: EpochMs,
     ) -> Result<Option<Session>> {
-        const SQL: &str = "UPDATE sessions SET workload = $2 WHERE id = $1";
         let mut tx = self.begin().await?;
         let found = tx.session(id).await?;
         let Some(mut session) = found.filter(|found| found.status.is_running() && found.run.as_ref() == Some(run))
@@ -39,12 +38,56 @@ impl Store {
             return Ok(None);
         };
         (spec.egress_profile, spec.proxy) = (profile, proxy.cloned());
-        let workload = serde_json::to_string(&session.workload);
-        let workload = workload.map_err(|error| StoreError::Encode("workload", error))?;
-        tx.run(SQL, values![id.as_str(), workload]).await?;
+        tx.save_workload(&session).await?;
         let data = serde_json::json!({"egressProfile": profile.as_str()});
         tx.announce(&session, Happening::EgressChanged, &data, now).await?;
         tx.commit().await?;
         Ok(Some(session))
+    }
+
+    /// Writes down what a sandbox may connect to from now on, with the event that says so. `None`: the run is over.
+    pub async fn change_network(
+        &self,
+        id: &SessionId,
+        run: &RunId,
+        network: &NetworkPolicy,
+        now: EpochMs,
+    ) -> Result<Option<Session>> {
+        retry(|| self.change_network_once(id, run, network, now)).await
+    }
+
+    async fn change_network_once(
+        &self,
+        id: &SessionId,
+        run: &RunId,
+        network: &NetworkPolicy,
+        now: EpochMs,
+    ) -> Result<Option<Session>> {
+        let mut tx = self.begin().await?;
+        let is_there = |status: Status| status.is_running() || matches!(status, Status::Pausing | Status::Paused);
+        let found = tx.session(id).await?;
+        let Some(mut session) = found.filter(|found| is_there(found.status) && found.run.as_ref() == Some(run)) else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
+        let Workload::Sandbox(spec) = &mut session.workload else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
+        spec.network = network.clone();
+        tx.save_workload(&session).await?;
+        tx.announce(&session, Happening::NetworkChanged, &serde_json::json!({ "network": network }), now).await?;
+        tx.commit().await?;
+        Ok(Some(session))
+    }
+}
+
+impl Transaction {
+    async fn save_workload(&mut self, session: &Session) -> Result<()> {
+        const SQL: &str = "UPDATE sessions SET workload = $2 WHERE id = $1";
+        let workload = serde_json::to_string(&session.workload);
+        let workload = workload.map_err(|error| StoreError::Encode("workload", error))?;
+        self.run(SQL, values![session.id.as_str(), workload]).await?;
+        Ok(())
     }
 }

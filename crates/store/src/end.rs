@@ -1,12 +1,12 @@
 //! Asking a session to end.
 
-use crate::backend::retry;
+use crate::backend::{Transaction, retry, values};
 use crate::{Result, Session, Store};
-use vitrine_model::{EndReason, EpochMs, OrganizationId, SessionId, Transition};
+use vitrine_model::{EndReason, EpochMs, MachineId, OrganizationId, SessionId, Transition};
 
 impl Store {
-    /// Asks a session to end. Queued: it is ended at once. On a machine: it is `ending` and the machine is told. Ending or
-    /// over: unchanged. `None`: no such session (of that organization).
+    /// Asks a session to end. Queued, or on the disk of a lost machine: it is ended at once. On a machine: it is `ending` and
+    /// the machine is told. Ending or over: unchanged. `None`: no such session (of that organization).
     pub async fn request_end(
         &self,
         id: &SessionId,
@@ -29,11 +29,26 @@ impl Store {
         let mut found = found.filter(|session| organization.is_none_or(|owner| *owner == session.organization));
         match &mut found {
             Some(session) if session.status.on(Transition::End).is_ok() => {
-                tx.apply(session, |session| session.end(reason, now)).await?;
+                tx.end(session, reason, now).await?;
                 tx.commit().await?;
             }
             _ => tx.rollback().await?,
         }
         Ok(found)
+    }
+}
+
+impl Transaction {
+    /// Ends a session. A lost machine will not be asked for the disk of one that it stored: it deletes it when it comes back.
+    pub(crate) async fn end(&mut self, session: &mut Session, reason: EndReason, now: EpochMs) -> Result<()> {
+        const LOST: &str = "SELECT id FROM machines WHERE id = $1 AND state = 'lost'";
+        self.apply(session, |session| session.end(reason, now)).await?;
+        if session.stored {
+            let machine = session.machine.as_ref().map(MachineId::as_str);
+            if self.first(LOST, values![machine]).await?.is_some() {
+                self.apply(session, |session| session.finish(now)).await?;
+            }
+        }
+        Ok(())
     }
 }

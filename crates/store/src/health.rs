@@ -2,13 +2,13 @@
 
 use crate::backend::values;
 use crate::{MachineState, Result, Store, StoreError};
-use vitrine_model::{EpochMs, Status};
+use vitrine_model::{EpochMs, Kind, Status};
 
 /// How many there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Sessions that are not over; states without any are left out.
-    pub sessions: Vec<(Status, u64)>,
+    /// Sessions that are not over; what there is none of is left out.
+    pub sessions: Vec<(Kind, Status, u64)>,
     /// States without any are left out.
     pub machines: Vec<(MachineState, u64)>,
 }
@@ -22,9 +22,19 @@ pub struct RecentEnds {
 }
 
 impl Counts {
+    /// Sessions that are not over.
+    pub fn live(&self) -> u64 {
+        self.sessions.iter().map(|(_, _, count)| count).sum()
+    }
+
     /// Sessions in a state.
     pub fn sessions_in(&self, status: Status) -> u64 {
-        self.sessions.iter().filter(|(known, _)| *known == status).map(|(_, count)| count).sum()
+        self.sessions.iter().filter(|(_, known, _)| *known == status).map(|(_, _, count)| count).sum()
+    }
+
+    /// Sessions of a kind in a state.
+    pub fn sessions_of(&self, kind: Kind, status: Status) -> u64 {
+        self.sessions.iter().filter(|known| (known.0, known.1) == (kind, status)).map(|(_, _, count)| count).sum()
     }
 
     /// Machines in a state.
@@ -40,7 +50,7 @@ const LIVE_RULES: [(&str, &str); 5] = [
         "a machine's counters are the sums over its live sessions",
         "SELECT m.id AS what FROM machines m LEFT JOIN (
              SELECT machine_id, count(*) AS slots, sum(reserve_mb) AS reserve FROM sessions
-             WHERE machine_id IS NOT NULL AND status NOT IN ('ended', 'failed') GROUP BY machine_id
+             WHERE machine_id IS NOT NULL AND status NOT IN ('ended', 'failed') AND stored = 0 GROUP BY machine_id
          ) s ON s.machine_id = m.id
          WHERE m.slots_used <> coalesce(s.slots, 0) OR m.reserve_used_mb <> coalesce(s.reserve, 0)",
     ),
@@ -66,12 +76,12 @@ const LIVE_RULES: [(&str, &str); 5] = [
     (
         "an organization's own machine holds no other organization's session",
         "SELECT s.id AS what FROM sessions s JOIN machines m ON m.id = s.machine_id
-         WHERE s.status NOT IN ('ended', 'failed') AND s.organization <> m.exclusive_organization",
+         WHERE s.status NOT IN ('ended', 'failed') AND s.stored = 0 AND s.organization <> m.exclusive_organization",
     ),
 ];
 
-/// What must hold of everything that is over. The statements read the whole past.
-const PAST_RULES: [(&str, &str); 3] = [
+/// What must hold of everything that was kept. The statements read the whole past.
+const PAST_RULES: [(&str, &str); 4] = [
     (
         "what is over has its end and its reason",
         "SELECT id AS what FROM sessions WHERE status IN ('ended', 'failed') AND (ended_at IS NULL OR end_reason IS NULL)",
@@ -80,7 +90,7 @@ const PAST_RULES: [(&str, &str); 3] = [
         "what ran and is over has a usage record of its duration",
         "SELECT s.id AS what FROM sessions s LEFT JOIN usage_records u ON u.session = s.id
          WHERE s.ended_at IS NOT NULL AND s.started_at IS NOT NULL
-           AND (u.session IS NULL OR u.duration_ms <> s.ended_at - s.started_at)",
+           AND (u.session IS NULL OR u.duration_ms <> s.ended_at - s.started_at - s.paused_ms)",
     ),
     (
         "the days are the sums of the usage records",
@@ -90,6 +100,11 @@ const PAST_RULES: [(&str, &str); 3] = [
              FROM usage_records GROUP BY organization, kind, coalesce(weight, ''), ended_at / 86400000
          ) u ON u.organization = d.organization AND u.kind = d.kind AND u.weight = d.weight AND u.day = d.day
          WHERE d.sessions <> coalesce(u.sessions, 0) OR d.duration_ms <> coalesce(u.ms, 0)",
+    ),
+    (
+        "a pack is due exactly while no checkpoint names it",
+        "SELECT p.sha256 AS what FROM packs p WHERE (p.due_at IS NULL) <> EXISTS (
+             SELECT 1 FROM checkpoint_packs c WHERE c.organization = p.organization AND c.pack = p.sha256)",
     ),
 ];
 
@@ -101,12 +116,13 @@ impl Store {
 
     /// Live sessions by status, machines by state.
     pub async fn counts(&self) -> Result<Counts> {
-        const SESSIONS: &str = "SELECT status AS word, count(*) AS many FROM sessions
-            WHERE status NOT IN ('ended', 'failed') GROUP BY status ORDER BY status";
+        const SESSIONS: &str = "SELECT kind, status AS word, count(*) AS many FROM sessions
+            WHERE status NOT IN ('ended', 'failed') GROUP BY kind, status ORDER BY kind, status";
         const MACHINES: &str = "SELECT state AS word, count(*) AS many FROM machines GROUP BY state ORDER BY state";
         let mut counts = Counts::default();
         for row in self.all(SESSIONS, &[]).await? {
-            counts.sessions.push((row.word("word", Status::parse)?, row.number("many")?));
+            let (kind, status) = (row.word("kind", Kind::parse)?, row.word("word", Status::parse)?);
+            counts.sessions.push((kind, status, row.number("many")?));
         }
         for row in self.all(MACHINES, &[]).await? {
             counts.machines.push((row.word("word", MachineState::parse)?, row.number("many")?));

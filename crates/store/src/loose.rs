@@ -6,7 +6,7 @@ use crate::{ObjectKey, Result, Store, StoreError};
 use vitrine_model::EpochMs;
 
 /// How long an object may take to be brought: what is still loose then was left behind.
-const BRINGING_MS_MAX: EpochMs = 86_400_000;
+pub(crate) const BRINGING_MS_MAX: EpochMs = 86_400_000;
 /// Objects that one sweep deletes at most.
 const BATCH: i64 = 500;
 

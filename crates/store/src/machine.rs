@@ -3,7 +3,7 @@
 use crate::backend::{Row, Sql, Transaction, locking, retry, values};
 use crate::{Result, Session, Store, StoreError};
 use vitrine_model::wire::{Alive, BeatAnswer, NotReady, Register, Traffic};
-use vitrine_model::{EndReason, EpochMs, MachineId, OrganizationId, SchedulingReason, Status};
+use vitrine_model::{EndReason, EpochMs, MachineId, OrganizationId, SchedulingReason, SessionId, Status};
 
 /// What is known of a machine's node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +48,9 @@ pub struct Registration {
     pub epoch: i64,
     /// They live on under the new epoch.
     pub adopted: Vec<Session>,
-    /// They did not: queued again, ended or failed.
+    /// They are paused, and the machine keeps their disks.
+    pub stored: Vec<SessionId>,
+    /// They did not live on: queued again, paused again, ended or failed.
     pub dropped: Vec<Session>,
 }
 
@@ -111,20 +113,28 @@ impl Store {
     async fn register_once(&self, register: &Register, now: EpochMs, lease_ms: i64) -> Result<Registration> {
         let mut tx = self.begin().await?;
         let (epoch, boot_id) = tx.machine_before(register, now).await?;
-        let mut registration = Registration { epoch: epoch + 1, adopted: Vec::new(), dropped: Vec::new() };
+        let (adopted, stored, dropped) = (Vec::new(), Vec::new(), Vec::new());
+        let mut registration = Registration { epoch: epoch + 1, adopted, stored, dropped };
         let same_boot = boot_id == register.boot_id;
         for mut session in tx.sessions_on(&register.machine).await? {
-            if same_boot && session.status != Status::Assigning && is_alive(&session, &register.alive) {
+            let is_running = session.status != Status::Assigning && !session.stored;
+            if same_boot && is_running && is_alive(&session, &register.alive) {
                 tx.apply(&mut session, |session| session.adopt(epoch + 1, now)).await?;
                 registration.adopted.push(session);
                 continue;
             }
+            let was = session.status;
             let (reason, message) = match same_boot {
                 true => (EndReason::ProcessLost, "its process was gone when the node came back"),
                 false => (EndReason::MachineRestarted, "the machine booted anew"),
             };
-            tx.apply(&mut session, |session| session.lose(reason, message, now)).await?;
-            registration.dropped.push(session);
+            tx.apply(&mut session, |session| session.lose(reason, message, epoch + 1, now)).await?;
+            if session.stored {
+                registration.stored.push(session.id.clone());
+            }
+            if session.status != was {
+                registration.dropped.push(session);
+            }
         }
         tx.machine_after(register, epoch + 1, now, lease_ms).await?;
         tx.commit().await?;
@@ -170,11 +180,13 @@ impl Store {
         const SQL: Sql = Sql {
             // The plus keeps SQLite from looking through the whole report for each of the machine's sessions.
             sqlite: "UPDATE sessions
-                SET bytes_in = moved.value ->> 'bytes_in', bytes_out = moved.value ->> 'bytes_out'
+                SET bytes_in = bytes_in_before + (moved.value ->> 'bytes_in'),
+                    bytes_out = bytes_out_before + (moved.value ->> 'bytes_out')
                 FROM json_each($3) moved
                 WHERE sessions.id = moved.value ->> 'session' AND generation = moved.value ->> 'generation'
                   AND +machine_id = $1 AND machine_epoch = $2 AND status NOT IN ('ended', 'failed')",
-            postgres: "UPDATE sessions SET bytes_in = moved.bytes_in, bytes_out = moved.bytes_out
+            postgres: "UPDATE sessions SET bytes_in = bytes_in_before + moved.bytes_in,
+                    bytes_out = bytes_out_before + moved.bytes_out
                 FROM json_to_recordset($3::json)
                   AS moved (session TEXT, generation BIGINT, bytes_in BIGINT, bytes_out BIGINT)
                 WHERE sessions.id = moved.session AND sessions.generation = moved.generation

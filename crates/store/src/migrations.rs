@@ -9,6 +9,7 @@ pub(crate) fn sqlite() -> Migrator {
         ("start", include_str!("../migrations/sqlite/0001_start.sql")),
         ("objects", include_str!("../migrations/sqlite/0002_objects.sql")),
         ("webhooks", include_str!("../migrations/sqlite/0003_webhooks.sql")),
+        ("sandboxes", include_str!("../migrations/sqlite/0004_sandboxes.sql")),
     ])
 }
 
@@ -18,6 +19,7 @@ pub(crate) fn postgres() -> Migrator {
         ("start", include_str!("../migrations/postgres/0001_start.sql")),
         ("objects", include_str!("../migrations/postgres/0002_objects.sql")),
         ("webhooks", include_str!("../migrations/postgres/0003_webhooks.sql")),
+        ("sandboxes", include_str!("../migrations/postgres/0004_sandboxes.sql")),
     ])
 }
 

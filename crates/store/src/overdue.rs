@@ -11,7 +11,8 @@ use vitrine_model::{EndReason, EpochMs, SchedulingReason};
 const BATCH: usize = 100;
 
 impl Store {
-    /// Starts past their deadline: queued again, or failed after [`crate::ATTEMPTS_MAX`] tries.
+    /// Starts past their deadline: queued again, or failed after [`crate::ATTEMPTS_MAX`] tries; those from a disk are paused
+    /// again.
     pub async fn requeue_overdue(&self, now: EpochMs) -> Result<Vec<Session>> {
         // The machine's row is locked too, because the move changes its counters.
         const SQL: Sql = locking!(
@@ -65,6 +66,37 @@ impl Store {
         );
         let change = |session: &mut Session| session.end(EndReason::MaxDuration, now);
         self.move_all(SQL, values![now, BATCH as i64], change).await
+    }
+
+    /// Sandboxes that were paused before then and that nobody resumed: asked to end with `idle`.
+    pub async fn end_long_paused(&self, paused_before: EpochMs, now: EpochMs) -> Result<Vec<Session>> {
+        let mut ended = Vec::new();
+        loop {
+            let batch = retry(|| self.end_long_paused_once(paused_before, now)).await?;
+            let is_last = batch.len() < BATCH;
+            ended.extend(batch);
+            if is_last {
+                return Ok(ended);
+            }
+        }
+    }
+
+    async fn end_long_paused_once(&self, paused_before: EpochMs, now: EpochMs) -> Result<Vec<Session>> {
+        const SQL: Sql = locking!(
+            concat!(
+                "SELECT ",
+                session_columns!(),
+                " FROM sessions s WHERE s.status = 'paused' AND s.paused_at < $1 ORDER BY s.paused_at LIMIT $2"
+            ),
+            "FOR NO KEY UPDATE SKIP LOCKED"
+        );
+        let mut tx = self.begin().await?;
+        let mut sessions = Session::from_rows(&tx.all(SQL, values![paused_before, BATCH as i64]).await?)?;
+        for session in &mut sessions {
+            tx.end(session, EndReason::Idle, now).await?;
+        }
+        tx.commit().await?;
+        Ok(sessions)
     }
 
     /// What a machine says that cannot start sessions, when none can.

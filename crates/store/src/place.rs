@@ -68,7 +68,7 @@ const NEXT: Sql = locking!(
         "        GROUP BY organization
              ) w ORDER BY (
                  SELECT count(*) FROM sessions h
-                 WHERE h.organization = w.organization AND h.status NOT IN ('ended', 'failed', 'queued')
+                 WHERE h.organization = w.organization AND h.status NOT IN ('ended', 'failed', 'queued') AND h.stored = 0
              ), w.oldest LIMIT 1
          ) ORDER BY s.created_at, s.id LIMIT 1"
     ),
@@ -90,7 +90,7 @@ macro_rules! fitting {
            AND (m.exclusive_organization IS NULL OR m.exclusive_organization = $3)
            AND ($4 = 0 OR NOT EXISTS (
                SELECT 1 FROM sessions o WHERE o.machine_id = m.id AND o.status NOT IN ('ended', 'failed')
-               AND o.organization <> $3))
+               AND o.stored = 0 AND o.organization <> $3))
          ORDER BY CASE WHEN m.region_code = $5 OR m.region_global = $5 THEN 0 ELSE 1 END,
              CASE WHEN m.id = $6 THEN 1 ELSE 0 END,
              CASE WHEN $4 = 1 AND m.exclusive_organization = $3 THEN 0 ELSE 1 END,
@@ -203,7 +203,7 @@ impl Transaction {
 
     async fn has_strangers(&mut self, session: &Session, machine: &MachineId) -> Result<bool> {
         const SQL: &str = "SELECT id FROM sessions WHERE machine_id = $1 AND status NOT IN ('ended', 'failed')
-            AND organization <> $2 LIMIT 1";
+            AND stored = 0 AND organization <> $2 LIMIT 1";
         Ok(self.first(SQL, values![machine.as_str(), session.organization.as_str()]).await?.is_some())
     }
 

@@ -29,7 +29,7 @@ impl Default for ReapOptions {
 pub struct Reaped {
     /// Machines that are lost now.
     pub machines: Vec<MachineId>,
-    /// Their sessions: failed, ended or queued again.
+    /// Their sessions that moved: failed, ended, queued again, or paused again because the machine has their disk.
     pub sessions: Vec<Session>,
     /// Nothing is reaped before then.
     pub held_until: Option<EpochMs>,
@@ -92,17 +92,19 @@ impl Store {
             tx.rollback().await?;
             return Ok(None);
         }
-        let mut sessions = tx.sessions_on(machine).await?;
-        for session in &mut sessions {
+        let mut moved = Vec::new();
+        for mut session in tx.sessions_on(machine).await? {
             let message = "the machine did not answer for longer than its lease";
-            tx.apply(session, |session| session.lose(EndReason::MachineLost, message, now)).await?;
+            let (was, epoch) = (session.status, session.machine_epoch + 1);
+            tx.apply(&mut session, |session| session.lose(EndReason::MachineLost, message, epoch, now)).await?;
+            moved.extend((session.status != was).then_some(session));
         }
         const LOST: &str = "UPDATE machines SET state = 'lost', epoch = epoch + 1, not_ready_reason = NULL,
             not_ready_message = NULL WHERE id = $1";
         tx.run(LOST, values![machine.as_str()]).await?;
         tx.run("UPDATE machine_leases SET epoch = epoch + 1 WHERE machine_id = $1", values![machine.as_str()]).await?;
         tx.commit().await?;
-        Ok(Some(sessions))
+        Ok(Some(moved))
     }
 }
 

@@ -45,11 +45,20 @@ pub struct Session {
     /// Until when the machine must have it `ready`.
     pub step_deadline: Option<EpochMs>,
     pub started_at: Option<EpochMs>,
+    /// Not while it is paused: then its time stands still.
     pub expires_at: Option<EpochMs>,
+    /// Since when its clock stands: from the moment at which it was frozen until it is ready again.
+    pub paused_at: Option<EpochMs>,
+    /// How long its clock stood before.
+    pub paused_ms: i64,
+    /// Paused, and all that its machine has of it is the disk: no slot, no reservation.
+    pub stored: bool,
     pub ended_at: Option<EpochMs>,
     pub end_reason: Option<EndReason>,
     pub error: Option<SessionError>,
     pub egress: EgressBytes,
+    /// What of that the runs before this one moved.
+    pub egress_before: EgressBytes,
 }
 
 /// Why a session failed, as clients read it.
@@ -89,10 +98,10 @@ impl Session {
         self.workload.isolation()
     }
 
-    /// How long it ran, once it has ended; 0 when it never started.
+    /// How long it ran, once it has ended; 0 when it never started. Paused it did not run.
     pub fn duration_ms(&self) -> Option<u64> {
         let ended = self.ended_at?;
-        Some(self.started_at.map_or(0, |started| ended.saturating_sub(started).max(0) as u64))
+        Some(self.started_at.map_or(0, |started| (ended - started - self.paused_ms).max(0) as u64))
     }
 }
 
@@ -101,8 +110,9 @@ macro_rules! session_columns {
     () => {
         "s.id, s.organization, s.api_key, s.workload, s.status, s.desired, s.reserve_mb, s.limit_mb, s.profile_key, \
          s.machine_id, s.machine_epoch, s.generation, s.run_id, s.attempts, s.avoid_machine, s.created_at, s.updated_at, \
-         s.not_before, s.queue_deadline, s.step_deadline, s.started_at, s.expires_at, s.ended_at, s.end_reason, \
-         s.error_reason, s.error_message, s.bytes_in, s.bytes_out"
+         s.not_before, s.queue_deadline, s.step_deadline, s.started_at, s.expires_at, s.paused_at, \
+         s.paused_ms, s.stored, s.ended_at, s.end_reason, s.error_reason, s.error_message, s.bytes_in, s.bytes_out, \
+         s.bytes_in_before, s.bytes_out_before"
     };
 }
 pub(crate) use session_columns;
@@ -148,10 +158,17 @@ impl Session {
             step_deadline: row.get("step_deadline")?,
             started_at: row.get("started_at")?,
             expires_at: row.get("expires_at")?,
+            paused_at: row.get("paused_at")?,
+            paused_ms: row.get("paused_ms")?,
+            stored: row.get::<i64>("stored")? != 0,
             ended_at: row.get("ended_at")?,
             end_reason,
             error,
             egress: EgressBytes { bytes_in: row.number("bytes_in")?, bytes_out: row.number("bytes_out")? },
+            egress_before: EgressBytes {
+                bytes_in: row.number("bytes_in_before")?,
+                bytes_out: row.number("bytes_out_before")?,
+            },
         })
     }
 

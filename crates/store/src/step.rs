@@ -3,7 +3,7 @@
 use crate::backend::{Sql, Transaction, retry, values};
 use crate::{Result, Session, Store};
 use vitrine_model::wire::{Step, StepAnswer, StepKind};
-use vitrine_model::{EndReason, EpochMs, Happening, SchedulingReason, Status, event};
+use vitrine_model::{Desired, EndReason, EpochMs, Happening, Status, event};
 
 impl Store {
     /// Takes a node's step. A repeated step, or one that came too late to matter (the session is already ending), changes
@@ -15,7 +15,7 @@ impl Store {
 
     async fn step_once(&self, step: &Step, now: EpochMs) -> Result<(StepAnswer, Option<Session>)> {
         let mut tx = self.begin().await?;
-        if matches!(step.what, StepKind::Finish { .. } | StepKind::Fail { .. } | StepKind::NotStarted { .. }) {
+        if leaves_the_machine(&step.what) {
             tx.lock_machine(&step.machine).await?;
         }
         match tx.session(&step.session).await? {
@@ -30,6 +30,13 @@ impl Store {
             }
         }
     }
+}
+
+fn leaves_the_machine(what: &StepKind) -> bool {
+    matches!(
+        what,
+        StepKind::Finish { .. } | StepKind::Fail { .. } | StepKind::NotStarted { .. } | StepKind::Stored { .. }
+    )
 }
 
 fn is_owned(session: &Session, step: &Step) -> bool {
@@ -69,20 +76,28 @@ impl Transaction {
             (StepKind::Activate, Status::Ready) => self.apply(session, |session| session.activate(now)).await,
             (StepKind::Deactivate, Status::Active) => self.apply(session, |session| session.deactivate(now)).await,
             (StepKind::Happened { what, data }, _) => self.announce(session, *what, data, now).await,
-            (StepKind::Paused | StepKind::Stored { .. } | StepKind::Resumed, _) => Ok(()),
-            // Repeated, or overtaken by an end that somebody asked for in between.
+            (StepKind::Paused, Status::Pausing) => self.apply(session, |session| session.paused(now)).await,
+            (StepKind::Resumed, Status::Pausing) => self.apply(session, |session| session.resumed(now)).await,
+            (StepKind::Resumed, Status::Paused) if session.desired == Desired::Resume => {
+                self.apply(session, |session| session.resumed(now)).await
+            }
+            (StepKind::Stored { egress }, Status::Paused) if !session.stored => {
+                self.apply(session, |session| session.store(*egress, now)).await
+            }
+            // Repeated, or overtaken by an end or a pause that somebody asked for in between.
             (StepKind::Ready | StepKind::Activate | StepKind::Deactivate, _) => Ok(()),
+            (StepKind::Paused | StepKind::Stored { .. } | StepKind::Resumed, _) => Ok(()),
             (StepKind::End { .. }, Status::Ending) => Ok(()),
             (StepKind::End { reason }, _) => self.apply(session, |session| session.end(*reason, now)).await,
             (StepKind::Finish { reason, egress }, status) => {
                 if status != Status::Ending {
                     self.apply(session, |session| session.end(*reason, now)).await?;
                 }
-                session.egress = *egress;
+                session.count(*egress);
                 self.apply(session, |session| session.finish(now)).await
             }
             (StepKind::Fail { reason, message, egress }, status) => {
-                session.egress = *egress;
+                session.count(*egress);
                 // It died while it was being ended: that is what was asked for.
                 let meant = status == Status::Ending
                     && session.end_reason.is_some_and(|asked| asked.outcome() == Status::Ended);
@@ -95,27 +110,13 @@ impl Transaction {
             }
             (StepKind::NotStarted { .. }, Status::Ending) => self.apply(session, |session| session.finish(now)).await,
             (StepKind::NotStarted { reason, message }, Status::Assigning) => {
-                self.apply(session, |session| match another_try_can_help(*reason) {
-                    true => session.retry_or_fail(*reason, message, now),
-                    false => session.fail(EndReason::SchedulingFailed, reason.as_str(), message, now),
-                })
-                .await
+                self.apply(session, |session| session.retry_or_fail(*reason, message, now)).await
             }
             // It was ready before, so it did run: the node lost it.
             (StepKind::NotStarted { message, .. }, _) => {
-                self.apply(session, |session| session.lose(EndReason::ProcessLost, message, now)).await
+                let epoch = session.machine_epoch;
+                self.apply(session, |session| session.lose(EndReason::ProcessLost, message, epoch, now)).await
             }
         }
-    }
-}
-
-fn another_try_can_help(reason: SchedulingReason) -> bool {
-    match reason {
-        SchedulingReason::NoCapacity
-        | SchedulingReason::QueueTimeout
-        | SchedulingReason::ImageMissing
-        | SchedulingReason::StartFailed => true,
-        // The same everywhere.
-        SchedulingReason::RegionUnavailable | SchedulingReason::EgressUnavailable => false,
     }
 }

@@ -1,4 +1,4 @@
-//! Metering: one record for each session that ran, written with its end, and the sums over them.
+//! Metering: one record for each session that ran, written with its end, and the sums over them. Paused is not running.
 
 use crate::backend::{Row, values};
 use crate::{Result, Store};
@@ -43,7 +43,9 @@ macro_rules! time_used {
     () => {
         "SELECT kind, weight, sessions, duration_ms AS ms FROM usage_days WHERE organization = $1 AND day >= $2
          UNION ALL
-         SELECT kind, coalesce(weight, ''), 1, CASE WHEN started_at < $3 THEN $3 - started_at ELSE 0 END FROM sessions
+         SELECT kind, coalesce(weight, ''), 1,
+             CASE WHEN started_at + paused_ms < coalesce(paused_at, $3)
+                 THEN coalesce(paused_at, $3) - started_at - paused_ms ELSE 0 END FROM sessions
          WHERE organization = $1 AND status NOT IN ('ended', 'failed', 'queued') AND started_at IS NOT NULL"
     };
 }

@@ -193,7 +193,8 @@ impl FakeServer {
             .filter(|row| register.alive.iter().any(|alive| alive.session == row.session && alive.run == row.run))
             .cloned()
             .collect();
-        Registered { epoch: rows.registrations, token: "t".into(), beat_ms: 1_000, lease_ms: 45_000, adopted }
+        let (epoch, token) = (rows.registrations, "t".into());
+        Registered { epoch, token, beat_ms: 1_000, lease_ms: 45_000, adopted, stored: Vec::new() }
     }
 
     async fn assignments(&self, request: AssignmentsRequest) -> Assignments {

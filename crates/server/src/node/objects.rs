@@ -139,6 +139,7 @@ impl App {
         Ok(match brought.map_err(|error| Error::internal(format!("could not {error}")))? {
             Bringing::Kept { key } => ObjectAnswer::Kept { key },
             Bringing::NotYours => ObjectAnswer::NotYours,
+            Bringing::PacksMissing => ObjectAnswer::Refused { message: "not all of its packs are there".to_owned() },
             Bringing::TooMany => {
                 let message = format!("the session has {} artifacts already", self.config.artifacts_max);
                 ObjectAnswer::Refused { message }

@@ -14,9 +14,10 @@ pub async fn counts_are_of_the_living(world: World) -> Outcome {
     world.ready(&organization, &node).await;
     world.session(&organization).await;
     let counts = world.store.counts().await?;
-    assert_eq!(counts.sessions, [(Status::Queued, 1), (Status::Ready, 1)]);
+    assert_eq!(counts.sessions, [(Kind::Browser, Status::Queued, 1), (Kind::Browser, Status::Ready, 1)]);
     assert_eq!(counts.machines, [(MachineState::Ready, 1)]);
-    assert_eq!((counts.sessions_in(Status::Ready), counts.sessions_in(Status::Ended)), (1, 0));
+    assert_eq!((counts.sessions_in(Status::Ready), counts.sessions_in(Status::Ended), counts.live()), (1, 0, 2));
+    assert_eq!(counts.sessions_of(Kind::Sandbox, Status::Ready), 0);
     Ok(())
 }
 

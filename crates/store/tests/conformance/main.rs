@@ -1,5 +1,6 @@
 //! One suite, run on SQLite and on PostgreSQL: every case gets a store of its own on an empty database.
 
+mod checkpoints;
 mod crash;
 mod create;
 mod events;
@@ -10,6 +11,7 @@ mod lifecycle;
 mod machines;
 mod objects;
 mod overdue;
+mod pause;
 mod place;
 mod random;
 mod reap;
@@ -61,6 +63,14 @@ const CASES: &[Case] = cases! {
     objects: artifacts_have_keys_of_their_own, only_the_run_brings_artifacts, artifacts_expire_and_their_objects_go,
         a_profile_is_replaced_whole, a_profile_comes_from_its_owner_alone, a_profile_in_use_stays, stale_profiles_go,
         a_revoked_token_is_remembered_until_it_expires, a_way_out_is_changed_while_it_runs;
+    pause: a_sandbox_pauses_and_resumes, a_paused_sandbox_moves_to_disk_and_back, pausing_has_its_states,
+        limits_hold_at_resume, what_is_on_disk_starts_on_its_machine_alone, a_failed_start_from_disk_keeps_it,
+        a_restarted_node_keeps_frozen_and_stored_ones, a_lost_machine_keeps_its_disks, a_stored_sandbox_ends,
+        what_nobody_resumes_ends, a_stored_sandbox_keeps_nobody_out, traffic_of_all_runs_is_counted,
+        resumes_at_once_stop_at_the_limit, a_resume_that_comes_too_late_starts_it_anew;
+    checkpoints: a_checkpoint_is_kept_with_its_packs, only_the_run_brings_checkpoints,
+        packs_are_kept_while_a_checkpoint_names_them, an_organizations_checkpoints_are_its_own,
+        checkpoints_expire, checkpoints_and_their_removal_at_once, a_network_policy_is_changed_while_it_runs;
     usage: usage_is_the_sum_of_the_durations, usage_is_counted_by_period;
     events: readers_miss_nothing_and_see_no_secret, old_events_are_deleted;
     webhooks: a_webhook_is_kept_changed_and_deleted,

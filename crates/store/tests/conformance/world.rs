@@ -75,6 +75,23 @@ pub fn spec() -> BrowserSpec {
     }
 }
 
+pub fn sandbox_spec() -> SandboxSpec {
+    SandboxSpec {
+        runtime: Runtime::Bun,
+        size: Size::Standard,
+        env: [("TOKEN".to_owned(), Secret::new("geheim"))].into(),
+        checkpointed: false,
+        ephemeral: true,
+        max_duration_ms: 300_000,
+        region: None,
+        network: NetworkPolicy::default(),
+        isolation_driver: None,
+        documents: false,
+        artifact_prefix: None,
+        from: None,
+    }
+}
+
 impl World {
     pub async fn new(databases: &Databases) -> Self {
         let location = databases.empty();
@@ -124,6 +141,10 @@ impl World {
             profile_key: None,
             queue_deadline: self.now() + MINUTE,
         }
+    }
+
+    pub fn new_sandbox(&self, organization: &OrganizationId, spec: SandboxSpec) -> NewSession {
+        NewSession { workload: Workload::Sandbox(spec), ..self.new_session(organization, self::spec()) }
     }
 
     pub async fn create(&self, new: &NewSession) -> Session {
@@ -185,6 +206,41 @@ impl World {
         self.session(organization).await;
         let session = self.assigned().await;
         node.took(&session, StepKind::Ready).await
+    }
+
+    /// A sandbox that is `ready` on the node's machine.
+    pub async fn sandbox(&self, organization: &OrganizationId, node: &Node) -> Session {
+        self.create(&self.new_sandbox(organization, sandbox_spec())).await;
+        self.pass(1);
+        let session = self.assigned().await;
+        node.took(&session, StepKind::Ready).await
+    }
+
+    /// A frozen sandbox.
+    pub async fn frozen(&self, organization: &OrganizationId, node: &Node) -> Session {
+        let session = self.sandbox(organization, node).await;
+        self.store.request_pause(&session.id, None, self.now()).await.unwrap().unwrap().unwrap();
+        node.took(&session, StepKind::Paused).await
+    }
+
+    /// A sandbox that moved to its machine's disk.
+    pub async fn stored(&self, organization: &OrganizationId, node: &Node) -> Session {
+        let session = self.frozen(organization, node).await;
+        node.took(&session, StepKind::Stored { egress: EgressBytes { bytes_in: 100, bytes_out: 200 } }).await
+    }
+
+    pub async fn resume_within(
+        &self,
+        session: &Session,
+        limits: CreateLimits,
+    ) -> std::result::Result<Session, NotResumed> {
+        let options = PlaceOptions::default();
+        let asked = self.store.request_resume(&session.id, None, limits, options, self.run(), self.now()).await;
+        asked.unwrap().unwrap()
+    }
+
+    pub async fn resume(&self, session: &Session) -> std::result::Result<Session, NotResumed> {
+        self.resume_within(session, UNLIMITED).await
     }
 
     pub async fn read(&self, session: &Session) -> Session {

@@ -131,6 +131,7 @@ async fn queue(app: &App, caller: &Caller, spec: BrowserSpec) -> Result<Session,
     made.map_err(|refused| match refused {
         Refused::Concurrency => Error::plan_limit("concurrent browsers", limits.concurrent(Kind::Browser), plan),
         Refused::Hours => Error::plan_limit("browser hours a month", limits.hours_per_month(Kind::Browser), plan),
+        Refused::UnknownCheckpoint => Error::not_found("checkpoint"),
         Refused::ProfileInUse => Error::new(Code::ProfileInUse, "another session uses this profileKey"),
     })
 }
