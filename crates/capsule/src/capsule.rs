@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::unix::AsyncFd;
-use vitrine_init::{CONTROL, Call, Exec, ExecState, Profile, SESSION};
+use vitrine_init::{CONTROL, Call, Exec, ExecState, Profile, SESSION, Whom};
 
 use crate::cgroup::Group;
 use crate::client::Client;
@@ -41,10 +41,12 @@ impl Capsule {
         let init = Arc::new(init);
         let network = Network::new(Arc::clone(&init), native.visitor());
         let init = sys::watch(init).doing(|| "watch the capsule's init".into())?;
+        let group = native.group(&record.id);
+        client.set_frozen(group.is_frozen()?);
         let inner = Inner {
             native: native.clone(),
             id: record.id.clone(),
-            group: native.group(&record.id),
+            group,
             session: directory.join(SESSION),
             record: Mutex::new(record),
             folder: directory,
@@ -100,7 +102,8 @@ impl Capsule {
         Process::start(self.inner.client.clone(), exec).await
     }
 
-    /// A program that was started earlier, perhaps by an earlier life of this process; without its pipes.
+    /// A program that was started earlier, perhaps by an earlier life of this process; with its terminal but without its
+    /// pipes.
     pub async fn attach(&self, exec: u64) -> Result<Process, CapsuleError> {
         Process::attach(self.inner.client.clone(), exec).await
     }
@@ -112,7 +115,28 @@ impl Capsule {
 
     /// Signal every process but the first.
     pub async fn signal_all(&self, signal: i32) -> Result<(), CapsuleError> {
-        self.inner.client.order(Call::Kill { exec: None, signal }, Vec::new()).await
+        self.inner.client.order(Call::Kill { whom: Whom::Everybody, signal }, Vec::new()).await
+    }
+
+    /// Stop every process where it is, the first too; returns when nobody runs any more. Programs that are followed go on
+    /// being followed, and everything that needs process 1 is refused with [`CapsuleError::Frozen`].
+    pub async fn freeze(&self) -> Result<(), CapsuleError> {
+        self.inner.client.set_frozen(true);
+        let frozen = self.inner.group.freeze().await;
+        self.inner.client.set_frozen(frozen.is_ok());
+        frozen
+    }
+
+    /// Let everybody go on as if nothing had happened.
+    pub fn thaw(&self) -> Result<(), CapsuleError> {
+        self.inner.group.thaw()?;
+        self.inner.client.set_frozen(false);
+        Ok(())
+    }
+
+    /// Whether it was frozen, perhaps by an earlier life of this process.
+    pub fn is_frozen(&self) -> bool {
+        self.inner.client.is_frozen()
     }
 
     /// Takes effect at once.

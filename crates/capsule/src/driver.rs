@@ -110,7 +110,7 @@ impl Native {
         };
         let used = used.await;
         self.destroy(&id).await?;
-        match used? {
+        match used?.exit {
             Exit::Code(0) => Ok(()),
             other => Err(CapsuleError::Unsupported(format!("a program in a capsule ended with {other:?}"))),
         }

@@ -24,6 +24,9 @@ pub enum CapsuleError {
     Confine(String),
     #[error("run it in the capsule: {0:?}")]
     Refused(Refusal),
+    /// Nothing runs in it until it is thawed.
+    #[error("run it in the capsule, which is frozen")]
+    Frozen,
     /// The capsule's process 1 no longer answers.
     #[error("reach the capsule's init")]
     Lost,

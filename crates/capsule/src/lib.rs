@@ -27,7 +27,7 @@ mod sys;
 
 pub use capsule::Capsule;
 pub use cgroup::Usage;
-pub use client::Process;
+pub use client::{Process, Terminal};
 pub use disk::{DiskUsage, Disks, DisksSweep};
 pub use driver::{Native, NativeConfig};
 pub use error::CapsuleError;
@@ -39,8 +39,8 @@ pub use record::Record;
 pub use spec::{Limits, Spec};
 pub use sweep::SweepReport;
 pub use vitrine_init::{
-    Bind, DiskSpec, Exec, ExecState, Exit, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Refusal, SOCKET_MARK, Stdio,
-    User, WORKSPACE,
+    Bind, DiskSpec, Ended, Exec, ExecState, Exit, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Refusal, SOCKET_MARK,
+    Stdio, User, WORKSPACE,
 };
 
 /// The resolver that programs in a capsule ask; TCP to it is redirected like all other TCP.

@@ -24,13 +24,13 @@ async fn programs_end_as_they_say() {
     let machine = Machine::new().await;
     let capsule = machine.capsule("ends", Profile::Sandbox).await;
     let run = |script: &str| Exec::new(["/bin/sh", "-c", script]);
-    let ended = async |exec: Exec| capsule.exec(exec).await.expect("starts").wait().await.expect("ends");
+    let ended = async |exec: Exec| capsule.exec(exec).await.expect("starts").wait().await.expect("ends").exit;
     assert_eq!(ended(run("exit 7")).await, Exit::Code(7));
     assert_eq!(ended(run("kill -TERM $$")).await, Exit::Signal(TERMINATE));
 
     let sleeper = capsule.exec(run("sleep 1000 & wait")).await.expect("starts");
     sleeper.kill(KILL).await.expect("killed");
-    assert_eq!(sleeper.wait().await.expect("ends"), Exit::Signal(KILL));
+    assert_eq!(sleeper.wait().await.expect("ends").exit, Exit::Signal(KILL));
     sleeper.kill(KILL).await.expect("killing twice is fine");
     // The whole process group went.
     assert_eq!(shell(&capsule, User::Root, "ps ax | grep -c '[s]leep 1000'").await.text.trim(), "0");
@@ -61,7 +61,7 @@ async fn programs_are_given_what_was_asked() {
     process.take_stderr().expect("a pipe").read_to_string(&mut error).await.expect("text");
     assert_eq!(output, "1000\n/session/tmp\na word\nfrom the host\n");
     assert_eq!(error, "aside\n");
-    assert_eq!(process.wait().await.expect("ends"), Exit::Code(0));
+    assert_eq!(process.wait().await.expect("ends").exit, Exit::Code(0));
     for (user, id) in [(User::Root, "0"), (User::Ordinary, "1000")] {
         // Programs are chosen before process 1 when memory runs out.
         let output = shell(&capsule, user, "id -u; sleep 0.05; cat /proc/self/oom_score_adj").await.text;
@@ -188,7 +188,7 @@ async fn many_are_made_at_once() {
             let capsule = native.create(spec).await.expect("a capsule");
             let same = native.create(again).await;
             assert!(matches!(same, Err(CapsuleError::Exists(_))), "{same:?}");
-            capsule.exec(Exec::new(["/bin/true"])).await.expect("starts").wait().await.expect("ends")
+            capsule.exec(Exec::new(["/bin/true"])).await.expect("starts").wait().await.expect("ends").exit
         });
     }
     while let Some(done) = tasks.join_next().await {

@@ -5,12 +5,12 @@ mod support;
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Stdio as Output};
 use std::time::Duration;
 
 use rustix::mount::UnmountFlags;
 use support::{Machine, shell};
-use vitrine_capsule::{CapsuleError, Exec, Exit, Native, NativeConfig, Profile, Spec, User};
+use vitrine_capsule::{Capsule, CapsuleError, Exec, ExecState, Exit, Native, NativeConfig, Profile, Spec, Stdio, User};
 
 const DIRECTORY: &str = "VITRINE_TEST_DIRECTORY";
 
@@ -161,6 +161,12 @@ async fn node_side() {
         let mut exec = Exec::new(["/bin/sh", "-c", "echo hello; while :; do sleep 0.1; done"]);
         exec.name = "ticker".into();
         capsule.exec(exec).await.expect("starts");
+        if plan["once"].as_bool() == Some(true) {
+            let stdio = Stdio::Terminal { cols: 80, rows: 24 };
+            let shell = Exec { name: "shell".into(), stdio, ..Exec::new(["/bin/sh"]) };
+            let terminal = capsule.exec(shell).await.expect("starts").take_terminal().expect("a terminal");
+            terminal.write_all(b"word=kept; sleep 0.2; echo while nobody looked\n").await.expect("typed");
+        }
         if number == 0 {
             fs::write(Path::new(&directory).join("ready"), "").expect("told");
         }
@@ -190,8 +196,8 @@ impl Node {
         let child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--exact", "node_side", "--ignored", "--nocapture"])
             .env(DIRECTORY, parent)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(Output::null())
+            .stderr(Output::null())
             .spawn()
             .expect("starts");
         Self(child)
@@ -222,18 +228,33 @@ async fn a_capsule_outlives_its_node_and_is_adopted() {
     assert_eq!(capsule.record().label["number"], 0);
     let execs = capsule.execs().await.expect("listed");
     let ticker = execs.iter().find(|state| state.name == "ticker").expect("it runs");
-    assert_eq!(ticker.exit, None);
+    assert_eq!(ticker.ended, None);
     let process = capsule.attach(ticker.exec).await.expect("attached");
     assert_eq!(process.tail().await.expect("output"), b"hello\n");
     assert_eq!(shell(&capsule, User::Ordinary, "echo new").await.text, "new\n");
+    terminal_goes_on(&capsule, execs.iter().find(|state| state.name == "shell").expect("it runs")).await;
     process.kill(9).await.expect("killed");
-    assert_eq!(process.wait().await.expect("told"), Exit::Signal(9));
+    assert_eq!(process.wait().await.expect("told").exit, Exit::Signal(9));
     // Whoever attaches after the end still learns it.
     let late = capsule.attach(process.id()).await.expect("remembered");
-    assert_eq!(late.wait().await.expect("told"), Exit::Signal(9));
+    assert_eq!(late.wait().await.expect("told").exit, Exit::Signal(9));
     capsule.destroy().await.expect("destroyed");
     assert!(matches!(native.adopt("made-0").await, Err(CapsuleError::NotFound(_))));
     machine.finish().await;
+}
+
+async fn terminal_goes_on(capsule: &Capsule, state: &ExecState) {
+    let mut shell = capsule.attach(state.exec).await.expect("attached");
+    let terminal = shell.take_terminal().expect("its terminal");
+    terminal.write_all(b"echo the word is $word; exit 6\n").await.expect("typed");
+    let mut seen = Vec::new();
+    let mut part = [0; 1024];
+    while let count @ 1.. = terminal.read(&mut part).await.expect("readable") {
+        seen.extend(&part[..count]);
+    }
+    let seen = String::from_utf8_lossy(&seen);
+    assert!(seen.contains("\nwhile nobody looked\r\n") && seen.contains("\nthe word is kept\r\n"), "{seen}");
+    assert_eq!(shell.wait().await.expect("told").exit, Exit::Code(6));
 }
 
 #[tokio::test]

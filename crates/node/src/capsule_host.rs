@@ -70,7 +70,7 @@ impl Running for Program {
 
     fn wait(&self) -> BoxFuture<'_, Exit> {
         Box::pin(async move {
-            match self.0.wait().await {
+            match self.0.wait().await.map(|ended| ended.exit) {
                 Ok(vitrine_capsule::Exit::Code(code)) => Exit::Code(code),
                 Ok(vitrine_capsule::Exit::Signal(signal)) => Exit::Signal(signal),
                 // Nobody is left to ask: process 1 is gone, and with it everything in the capsule.

@@ -8,7 +8,7 @@ mod plan;
 mod wire;
 
 pub use plan::{Bind, DiskSpec, Plan, Profile};
-pub use wire::{Answer, Call, Exec, ExecState, Exit, Message, Refusal, Request, Stdio, User};
+pub use wire::{Answer, Call, Ended, Exec, ExecState, Exit, Message, Refusal, Request, Stdio, User, Whom};
 
 /// Where redirected TCP arrives, on 127.0.0.1 in the capsule's network namespace.
 pub const REDIRECT_TCP_PORT: u16 = 15001;

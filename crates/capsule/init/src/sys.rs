@@ -8,8 +8,16 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::process::Pid;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Resource, Rlimit};
 use rustix::thread::UnshareFlags;
+use vitrine_init::{Ended, Exit};
+
+/// What carries the mark of a program: a limit that is inherited whatever a process does, that nobody can raise again, and
+/// that concerns none of them, since realtime scheduling is closed to capsules.
+pub const MARK: Resource = Resource::Rttime;
+/// The capsule's own; programs can neither rename nor cover what is mounted.
+const TERMINALS: &str = "/dev/pts/ptmx";
 
 /// Leave the given namespaces for new ones.
 pub fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
@@ -87,11 +95,76 @@ pub fn child_signals() -> io::Result<OwnedFd> {
     }
 }
 
-/// Make the program a leader of its own session and process group, so that a signal reaches what it starts.
-pub fn lead_session(command: &mut Command) {
-    let setsid = || rustix::process::setsid().map(drop).map_err(io::Error::from);
-    // SAFETY: `setsid` is one system call; it allocates nothing and takes no lock.
-    unsafe { command.pre_exec(setsid) };
+/// Make the program a leader of its own session and process group, so that a signal reaches what it starts, and let it
+/// and all that it starts bear this mark: see [`MARK`].
+pub fn lead_session(command: &mut Command, mark: u64) {
+    let lead = move || {
+        rustix::process::setsid()?;
+        // Where the machine's own limit is lower, the tree is known by its parents alone.
+        let _ = rustix::process::setrlimit(MARK, Rlimit { current: Some(mark), maximum: Some(mark) });
+        Ok(())
+    };
+    // SAFETY: each is one system call; they allocate nothing and take no lock.
+    unsafe { command.pre_exec(lead) };
+}
+
+/// Let the terminal that is the program's standard input control its session, which it leads already.
+pub fn control_by_input(command: &mut Command) {
+    // SAFETY: the call changes no memory.
+    let control = || unsafe { done(libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0)).map(drop) };
+    // SAFETY: it is one system call; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(control) };
+}
+
+/// A new terminal of this size: the master, which does not wait, and the other end, which the program is to have.
+pub fn open_terminal(cols: u16, rows: u16) -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let master = rustix::fs::open(TERMINALS, flags, Mode::empty())?;
+    let raw = master.as_raw_fd();
+    let size = libc::winsize { ws_col: cols, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+    let unlocked: libc::c_int = 0;
+    // SAFETY: what the calls read or write lives for the calls and has the types that they expect, and a non-negative
+    // result of `TIOCGPTPEER` is a descriptor that nobody else owns.
+    unsafe {
+        done(libc::ioctl(raw, libc::TIOCSPTLCK, &raw const unlocked))?;
+        // Not by its name, which the capsule's programs could have put something else behind.
+        let theirs = done(libc::ioctl(raw, libc::TIOCGPTPEER, libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC))?;
+        let theirs = OwnedFd::from_raw_fd(theirs);
+        done(libc::ioctl(raw, libc::TIOCSWINSZ, &raw const size))?;
+        let mut settings = std::mem::zeroed::<libc::termios>();
+        done(libc::tcgetattr(theirs.as_raw_fd(), &raw mut settings))?;
+        // Erasing takes a whole character.
+        settings.c_iflag |= libc::IUTF8;
+        done(libc::tcsetattr(theirs.as_raw_fd(), libc::TCSANOW, &raw const settings))?;
+        Ok((master, theirs))
+    }
+}
+
+/// Bury one child that has ended, if there is one.
+pub fn bury() -> Option<(Pid, Ended)> {
+    let mut status = 0;
+    // SAFETY: zeros are a value of this type; both values live for the call.
+    let (pid, used) = unsafe {
+        let mut used = std::mem::zeroed::<libc::rusage>();
+        (libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut used), used)
+    };
+    let exit = match libc::WIFEXITED(status) {
+        true => Exit::Code(libc::WEXITSTATUS(status)),
+        false => Exit::Signal(libc::WTERMSIG(status)),
+    };
+    let millis = |time: libc::timeval| time.tv_sec.cast_unsigned() * 1000 + time.tv_usec.cast_unsigned() / 1000;
+    let ended = Ended {
+        exit,
+        cpu_ms: millis(used.ru_utime) + millis(used.ru_stime),
+        peak_memory_bytes: used.ru_maxrss.cast_unsigned() * 1024,
+    };
+    // Nobody has ended, or there is no child at all.
+    (pid > 0).then(|| Pid::from_raw(pid)).flatten().map(|pid| (pid, ended))
+}
+
+/// The result of a system call.
+fn done(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// Signal every process of this namespace but process 1 itself.

@@ -1,7 +1,7 @@
 //! The messages of the control socket.
 //!
 //! A request carries a number that its answer repeats; exits are told to every connection without being asked. Neither
-//! side trusts the other's sizes. Terminals and files will be further calls; what is bulky travels in descriptors.
+//! side trusts the other's sizes. What is bulky travels in descriptors.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +13,36 @@ pub struct Request {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Call {
-    /// Start a program; with `Stdio::Pipes` the descriptors named there travel beside the message, in that order.
+    /// Start a program; with `Stdio::Pipes` the descriptors named there travel beside the message, in that order; with
+    /// `Stdio::Terminal` the terminal's master travels beside the answer.
     Exec(Box<Exec>),
-    /// Signal the process group of a program or, without one, every process of the capsule.
-    Kill { exec: Option<u64>, signal: i32 },
+    Kill {
+        whom: Whom,
+        signal: i32,
+    },
     /// Programs with an id above `after`, running and lately finished, [`crate::LIST_MAX`] at most.
-    List { after: u64 },
+    List {
+        after: u64,
+    },
     /// Write the last output of a program with `Stdio::Tail` to the descriptor beside the message.
-    Tail { exec: u64 },
+    Tail {
+        exec: u64,
+    },
+    /// The master of the terminal of a program with `Stdio::Terminal` travels beside the answer, once more.
+    Terminal {
+        exec: u64,
+    },
+}
+
+/// Who gets a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Whom {
+    /// Every process of the capsule but the first.
+    Everybody,
+    /// The process group of a program.
+    Group(u64),
+    /// All that a program has started, directly or not, wherever it went; also after the program's own end.
+    Tree(u64),
 }
 
 /// A program to start.
@@ -65,12 +87,14 @@ pub enum Stdio {
     Pipes { stdin: bool, stdout: bool, stderr: bool },
     /// For programs that outlive their caller: init keeps the last [`crate::TAIL_BYTES_MAX`] of the output.
     Tail,
+    /// A terminal of its own, which controls the program's session; init keeps a copy of its master.
+    Terminal { cols: u16, rows: u16 },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Message {
     Answer { seq: u64, answer: Result<Answer, Refusal> },
-    Exited { exec: u64, exit: Exit },
+    Exited { exec: u64, ended: Ended },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,8 +108,20 @@ pub enum Answer {
 pub struct ExecState {
     pub exec: u64,
     pub name: String,
+    /// Whether it was started with a terminal.
+    pub terminal: bool,
     /// Nothing while it runs.
-    pub exit: Option<Exit>,
+    pub ended: Option<Ended>,
+}
+
+/// A program's end, and what it used together with all of its children that it waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub exit: Exit,
+    /// Processor time, of the program and the kernel on its behalf.
+    pub cpu_ms: u64,
+    /// The most memory that one of them had at once.
+    pub peak_memory_bytes: u64,
 }
 
 /// How a program ended.
@@ -100,7 +136,7 @@ pub enum Exit {
 pub enum Refusal {
     /// The request does not make sense: what about it.
     Malformed(String),
-    /// No program with this id runs (or, for `Tail`, is remembered).
+    /// No program with this id runs or, for `Tail` and `Terminal`, is remembered and has one.
     NoSuchExec,
     /// [`crate::EXECS_MAX`] programs run.
     TooMany,

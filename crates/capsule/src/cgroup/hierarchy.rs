@@ -28,6 +28,8 @@ pub(crate) struct Hierarchies {
     pub cpu: Controller,
     /// What counts processor time.
     pub accounting: Controller,
+    /// What stops everybody where they are.
+    pub freezer: Controller,
     /// Each folder once. The unified hierarchy is among them only where it is needed: to join a group of it makes the
     /// kernel wait some milliseconds for all processors.
     pub all: BTreeMap<PathBuf, Version>,
@@ -81,16 +83,22 @@ impl Hierarchies {
         let need = |name: &str| {
             find(name).ok_or_else(|| CapsuleError::Unsupported(format!("it has no {name} controller for cgroups")))
         };
-        // The unified hierarchy counts time in every group, without a controller.
+        // The unified hierarchy counts time and freezes in every group, without a controller.
         let unified = mounted.iter().find(|one| one.version == Version::Two);
         let anywhere = unified.map(|one| Controller { base: one.root.join(folder), version: Version::Two });
         let (memory, pids, cpu) = (need("memory")?, need("pids")?, need("cpu")?);
-        let accounting = match find("cpuacct").or(anywhere) {
+        let accounting = match find("cpuacct").or(anywhere.clone()) {
             Some(accounting) => accounting,
             None => need("cpuacct")?,
         };
-        let all = [&memory, &pids, &cpu, &accounting].map(|one| (one.base.clone(), one.version));
-        Ok(Self { all: BTreeMap::from(all), memory, pids, cpu, accounting })
+        let joined = [&memory, &pids, &cpu, &accounting];
+        let joined_unified = joined.into_iter().find(|one| one.version == Version::Two).cloned();
+        let freezer = match joined_unified.or_else(|| find("freezer")).or(anywhere) {
+            Some(freezer) => freezer,
+            None => need("freezer")?,
+        };
+        let all = [&memory, &pids, &cpu, &accounting, &freezer].map(|one| (one.base.clone(), one.version));
+        Ok(Self { all: BTreeMap::from(all), memory, pids, cpu, accounting, freezer })
     }
 
     /// The names of all groups that exist.
@@ -168,7 +176,8 @@ mod tests {
     const ONE: &str = "\
 30 25 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct
 31 25 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
-32 25 0:28 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids";
+32 25 0:28 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids
+33 25 0:29 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer";
     const TWO: &str = "40 25 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
 
     fn choose(mountinfo: &str, controllers: &str) -> Result<Hierarchies, CapsuleError> {
@@ -180,13 +189,14 @@ mod tests {
         let found = choose(ONE, "").expect("complete");
         assert_eq!(found.memory.base, Path::new("/sys/fs/cgroup/memory/vitrine-x"));
         assert_eq!(found.accounting.base, Path::new("/sys/fs/cgroup/cpu,cpuacct/vitrine-x"));
-        assert_eq!(found.all.len(), 3);
+        assert_eq!(found.freezer.base, Path::new("/sys/fs/cgroup/freezer/vitrine-x"));
+        assert_eq!(found.all.len(), 4);
     }
 
     #[test]
     fn version_two_alone() {
         let found = choose(TWO, "cpuset cpu io memory pids").expect("complete");
-        assert_eq!(found.memory.version, Version::Two);
+        assert_eq!((found.memory.version, found.freezer.version), (Version::Two, Version::Two));
         assert_eq!(found.all.into_keys().collect::<Vec<_>>(), [Path::new("/sys/fs/cgroup/vitrine-x")]);
     }
 
@@ -196,6 +206,16 @@ mod tests {
         let found = found.expect("complete");
         assert_eq!(found.memory.version, Version::One);
         assert!(found.all.values().all(|version| *version == Version::One));
+    }
+
+    #[test]
+    fn the_unified_hierarchy_freezes_where_nobody_else_does() {
+        let without: String =
+            ONE.lines().filter(|line| !line.contains("freezer")).map(|line| format!("{line}\n")).collect();
+        let found = choose(&format!("{without}{TWO}"), "").expect("complete");
+        assert_eq!((found.memory.version, found.freezer.version), (Version::One, Version::Two));
+        let error = choose(&without, "").expect_err("incomplete").to_string();
+        assert!(error.contains("freezer"), "{error}");
     }
 
     #[test]

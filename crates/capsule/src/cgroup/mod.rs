@@ -3,6 +3,7 @@
 //! Assumes root at the top of the hierarchies that this process sees. Promises the same limits on v1, v2 and hybrid
 //! machines, and that a group is removed only when nobody lives in it.
 
+mod freezer;
 mod hierarchy;
 
 use std::fs;
@@ -190,6 +191,8 @@ impl Group {
                 return None;
             }
             killed.extend(self.kill_once());
+            // On v1 the frozen die when they are thawed, before they do anything else.
+            let _ = self.thaw();
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(POLL_MAX);
         }
@@ -244,6 +247,10 @@ impl Group {
         self.hierarchies.accounting.base.join(&self.name)
     }
 
+    fn freezer(&self) -> PathBuf {
+        self.hierarchies.freezer.base.join(&self.name)
+    }
+
     fn write(&self, directory: &Path, file: &str, value: impl ToString) -> Result<(), CapsuleError> {
         let path = directory.join(file);
         let value = value.to_string();
@@ -293,9 +300,10 @@ mod tests {
     fn group(base: &Path, version: Version) -> Group {
         let controller = || Controller { base: base.to_owned(), version };
         let all = BTreeMap::from([(base.to_owned(), version)]);
-        let (memory, pids, cpu, accounting) = (controller(), controller(), controller(), controller());
+        let (memory, pids, cpu) = (controller(), controller(), controller());
+        let (accounting, freezer) = (controller(), controller());
         fs::create_dir(base.join("one")).expect("made");
-        Group::new(&Hierarchies { memory, pids, cpu, accounting, all }, "one")
+        Group::new(&Hierarchies { memory, pids, cpu, accounting, freezer, all }, "one")
     }
 
     fn contents(base: &Path) -> BTreeMap<String, String> {

@@ -5,21 +5,24 @@
 
 mod process;
 mod socket;
+mod terminal;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use vitrine_init::{Answer, Call, ExecState, Exit, LIST_MAX, Message, Refusal, Request};
+use vitrine_init::{Answer, Call, Ended, ExecState, LIST_MAX, Message, Refusal, Request};
 
 use crate::CapsuleError;
 use crate::error::Doing;
 pub use process::Process;
 use socket::Socket;
+pub use terminal::Terminal;
 
 /// Calls that wait to be sent.
 const CALLS_MAX: usize = 256;
@@ -30,11 +33,13 @@ const FOLLOWED_MAX: usize = 4096;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How a program ended, once it has.
-pub(crate) type Ending = watch::Receiver<Option<Exit>>;
+pub(crate) type Ending = watch::Receiver<Option<Ended>>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     calls: mpsc::Sender<Outgoing>,
+    /// Nobody answers until somebody thaws the capsule.
+    frozen: Arc<AtomicBool>,
     _conversation: Arc<Conversation>,
 }
 
@@ -54,8 +59,26 @@ struct Outgoing {
     reply: oneshot::Sender<Reply>,
 }
 
-/// An answer, with what is needed to follow the program that it started.
-type Reply = (Result<Answer, Refusal>, Option<Ending>);
+/// An answer, with what came beside it.
+struct Reply {
+    answer: Result<Answer, Refusal>,
+    heard: Heard,
+}
+
+#[derive(Default)]
+struct Heard {
+    /// What is needed to follow the program that was started, or the first that was named.
+    ending: Option<Ending>,
+    descriptor: Option<OwnedFd>,
+}
+
+/// A program that can be followed, as init told of it.
+pub(crate) struct Followed {
+    pub exec: u64,
+    pub ending: Ending,
+    /// The master of its terminal.
+    pub terminal: Option<OwnedFd>,
+}
 
 impl Client {
     /// Connect to the init whose control socket is in this folder; also gives its process.
@@ -64,12 +87,22 @@ impl Client {
         let (calls, outgoing) = mpsc::channel(CALLS_MAX);
         let talk = Talk { socket, waiting: HashMap::new(), followed: HashMap::new(), sent: 0 };
         let conversation = Arc::new(Conversation(tokio::spawn(talk.run(outgoing))));
-        Ok((Self { calls, _conversation: conversation }, init))
+        Ok((Self { calls, frozen: Arc::default(), _conversation: conversation }, init))
     }
 
-    pub async fn start(&self, call: Call, descriptors: Vec<OwnedFd>) -> Result<(u64, Ending), CapsuleError> {
+    pub fn set_frozen(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::Relaxed);
+    }
+
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Relaxed)
+    }
+
+    pub async fn start(&self, call: Call, descriptors: Vec<OwnedFd>) -> Result<Followed, CapsuleError> {
         match self.call(call, descriptors).await? {
-            (Answer::Started { exec }, Some(ending)) => Ok((exec, ending)),
+            (Answer::Started { exec }, Heard { ending: Some(ending), descriptor }) => {
+                Ok(Followed { exec, ending, terminal: descriptor })
+            }
             _ => Err(CapsuleError::Lost),
         }
     }
@@ -96,29 +129,35 @@ impl Client {
     }
 
     /// Follow a program that runs or lately ended.
-    pub async fn follow(&self, exec: u64) -> Result<Ending, CapsuleError> {
+    pub async fn follow(&self, exec: u64) -> Result<Followed, CapsuleError> {
         let (page, ending) = self.page(exec.saturating_sub(1)).await?;
-        match page.first() {
-            Some(state) if state.exec == exec => ending.ok_or(CapsuleError::Lost),
-            _ => Err(CapsuleError::Refused(Refusal::NoSuchExec)),
-        }
+        let state = page.first().filter(|state| state.exec == exec);
+        let state = state.ok_or(CapsuleError::Refused(Refusal::NoSuchExec))?;
+        let terminal = match state.terminal {
+            true => self.call(Call::Terminal { exec }, Vec::new()).await?.1.descriptor,
+            false => None,
+        };
+        Ok(Followed { exec, ending: ending.ok_or(CapsuleError::Lost)?, terminal })
     }
 
     /// The programs above `after`, and the ending of the first.
     async fn page(&self, after: u64) -> Result<(Vec<ExecState>, Option<Ending>), CapsuleError> {
         match self.call(Call::List { after }, Vec::new()).await? {
-            (Answer::Execs(states), ending) => Ok((states, ending)),
+            (Answer::Execs(states), heard) => Ok((states, heard.ending)),
             _ => Err(CapsuleError::Lost),
         }
     }
 
-    async fn call(&self, call: Call, descriptors: Vec<OwnedFd>) -> Result<(Answer, Option<Ending>), CapsuleError> {
+    async fn call(&self, call: Call, descriptors: Vec<OwnedFd>) -> Result<(Answer, Heard), CapsuleError> {
+        if self.is_frozen() {
+            return Err(CapsuleError::Frozen);
+        }
         let (reply, answer) = oneshot::channel();
         let outgoing = Outgoing { call, descriptors, reply };
         self.calls.send(outgoing).await.map_err(|_| CapsuleError::Lost)?;
         let answer = tokio::time::timeout(ANSWER_DEADLINE, answer).await.map_err(|_| CapsuleError::Lost)?;
-        let (answer, ending) = answer.map_err(|_| CapsuleError::Lost)?;
-        Ok((answer.map_err(CapsuleError::Refused)?, ending))
+        let Reply { answer, heard } = answer.map_err(|_| CapsuleError::Lost)?;
+        Ok((answer.map_err(CapsuleError::Refused)?, heard))
     }
 }
 
@@ -127,7 +166,7 @@ struct Talk {
     /// Who waits for the answer to which request.
     waiting: HashMap<u64, oneshot::Sender<Reply>>,
     /// Whom to tell of which program's end.
-    followed: HashMap<u64, watch::Sender<Option<Exit>>>,
+    followed: HashMap<u64, watch::Sender<Option<Ended>>>,
     sent: u64,
 }
 
@@ -141,7 +180,7 @@ impl Talk {
                     None => return,
                 },
                 message = self.socket.receive() => match message {
-                    Some(message) => self.hear(message),
+                    Some((message, descriptor)) => self.hear(message, descriptor),
                     None => return,
                 },
             }
@@ -162,36 +201,36 @@ impl Talk {
             Err(rustix::io::Errno::MSGSIZE) => {
                 let refusal = Refusal::Malformed("the command and its environment are too long".into());
                 // The caller may have stopped waiting.
-                let _ = outgoing.reply.send((Err(refusal), None));
+                let _ = outgoing.reply.send(Reply { answer: Err(refusal), heard: Heard::default() });
                 true
             }
             Err(_) => false,
         }
     }
 
-    fn hear(&mut self, message: Message) {
+    fn hear(&mut self, message: Message, descriptor: Option<OwnedFd>) {
         match message {
             Message::Answer { seq, answer } => {
                 let Some(reply) = self.waiting.remove(&seq) else { return };
                 let ending = match &answer {
                     Ok(Answer::Started { exec }) => self.follow(*exec, None),
-                    Ok(Answer::Execs(states)) => states.first().and_then(|state| self.follow(state.exec, state.exit)),
+                    Ok(Answer::Execs(states)) => states.first().and_then(|state| self.follow(state.exec, state.ended)),
                     _ => None,
                 };
                 // The caller may have stopped waiting.
-                let _ = reply.send((answer, ending));
+                let _ = reply.send(Reply { answer, heard: Heard { ending, descriptor } });
             }
-            Message::Exited { exec, exit } => {
+            Message::Exited { exec, ended } => {
                 if let Some(followed) = self.followed.remove(&exec) {
-                    followed.send_replace(Some(exit));
+                    followed.send_replace(Some(ended));
                 }
             }
         }
     }
 
-    fn follow(&mut self, exec: u64, exit: Option<Exit>) -> Option<Ending> {
-        if exit.is_some() {
-            return Some(watch::channel(exit).1);
+    fn follow(&mut self, exec: u64, ended: Option<Ended>) -> Option<Ending> {
+        if ended.is_some() {
+            return Some(watch::channel(ended).1);
         }
         // Nobody waits for these any more.
         self.followed.retain(|_, followed| followed.receiver_count() > 0);

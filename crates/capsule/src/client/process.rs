@@ -6,13 +6,13 @@ use std::os::fd::OwnedFd;
 use rustix::pipe::PipeFlags;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use vitrine_init::{Call, Exec, Exit, Refusal, Stdio, TAIL_BYTES_MAX};
+use vitrine_init::{Call, Ended, Exec, Refusal, Stdio, TAIL_BYTES_MAX, Whom};
 
-use super::{Client, Ending};
+use super::{Client, Ending, Followed, Terminal};
 use crate::CapsuleError;
 use crate::error::Doing;
 
-/// Dropping it lets go of the pipes and leaves the program alone.
+/// Dropping it lets go of the pipes or the terminal and leaves the program alone.
 #[derive(Debug)]
 pub struct Process {
     client: Client,
@@ -21,6 +21,7 @@ pub struct Process {
     stdin: Option<pipe::Sender>,
     stdout: Option<pipe::Receiver>,
     stderr: Option<pipe::Receiver>,
+    terminal: Option<Terminal>,
 }
 
 impl Process {
@@ -42,13 +43,19 @@ impl Process {
                 }
             }
         }
-        let (id, ending) = client.start(Call::Exec(Box::new(exec)), theirs).await?;
-        Ok(Self { client, id, ending, stdin, stdout, stderr })
+        let followed = client.start(Call::Exec(Box::new(exec)), theirs).await?;
+        Ok(Self { stdin, stdout, stderr, ..Self::of(client, followed)? })
     }
 
     pub(crate) async fn attach(client: Client, id: u64) -> Result<Self, CapsuleError> {
-        let ending = client.follow(id).await?;
-        Ok(Self { client, id, ending, stdin: None, stdout: None, stderr: None })
+        let followed = client.follow(id).await?;
+        Self::of(client, followed)
+    }
+
+    fn of(client: Client, followed: Followed) -> Result<Self, CapsuleError> {
+        let Followed { exec: id, ending, terminal } = followed;
+        let terminal = terminal.map(Terminal::new).transpose().doing(|| "use the program's terminal".into())?;
+        Ok(Self { client, id, ending, stdin: None, stdout: None, stderr: None, terminal })
     }
 
     /// Unique in its capsule, and the same for whoever attaches to it.
@@ -56,19 +63,25 @@ impl Process {
         self.id
     }
 
-    /// How it ended, when it has.
-    pub async fn wait(&self) -> Result<Exit, CapsuleError> {
+    /// How it ended, when it has: the program itself, whatever those do that it started.
+    pub async fn wait(&self) -> Result<Ended, CapsuleError> {
         let mut ending = self.ending.clone();
-        let exit = ending.wait_for(Option::is_some).await.map_err(|_| CapsuleError::Lost)?;
-        (*exit).ok_or(CapsuleError::Lost)
+        let ended = ending.wait_for(Option::is_some).await.map_err(|_| CapsuleError::Lost)?;
+        (*ended).ok_or(CapsuleError::Lost)
     }
 
     /// Signal its process group; a program that has ended is no error.
     pub async fn kill(&self, signal: i32) -> Result<(), CapsuleError> {
-        match self.client.order(Call::Kill { exec: Some(self.id), signal }, Vec::new()).await {
+        match self.client.order(Call::Kill { whom: Whom::Group(self.id), signal }, Vec::new()).await {
             Err(CapsuleError::Refused(Refusal::NoSuchExec)) => Ok(()),
             other => other,
         }
+    }
+
+    /// Signal it and all that it started, also what went into the background, into a session of its own or from parent to
+    /// parent, and also when the program itself has ended.
+    pub async fn kill_tree(&self, signal: i32) -> Result<(), CapsuleError> {
+        self.client.order(Call::Kill { whom: Whom::Tree(self.id), signal }, Vec::new()).await
     }
 
     /// The last output of a program with [`Stdio::Tail`], at most 64 KiB.
@@ -92,6 +105,11 @@ impl Process {
 
     pub fn take_stderr(&mut self) -> Option<pipe::Receiver> {
         self.stderr.take()
+    }
+
+    /// Of a program with [`Stdio::Terminal`]; whoever attaches to the program has it too.
+    pub fn take_terminal(&mut self) -> Option<Terminal> {
+        self.terminal.take()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The control socket: whole messages with descriptors beside them.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
-    SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 use rustix::process::PidfdFlags;
 use tokio::io::Interest;
@@ -56,17 +56,26 @@ impl Socket {
         sent.map(drop).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
-    /// Nothing when the other end is gone or talks nonsense. May be dropped while it waits.
-    pub async fn receive(&mut self) -> Option<Message> {
+    /// A message, and the descriptor beside it. Nothing when the other end is gone or talks nonsense. May be dropped
+    /// while it waits.
+    pub async fn receive(&mut self) -> Option<(Message, Option<OwnedFd>)> {
         let buffer = &mut self.buffer;
-        let receive = |socket: &Arc<OwnedFd>| {
-            let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-            rustix::net::recv(socket, buffer.as_mut_slice(), flags).map(|(_, length)| length).map_err(io::Error::from)
+        let mut receive = |socket: &Arc<OwnedFd>| {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+            let message = rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
+            // More than the one that there is room for are dropped by the kernel.
+            let descriptor = control.drain().find_map(|part| match part {
+                RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+                _ => None,
+            });
+            let whole = !message.flags.contains(ReturnFlags::TRUNC);
+            Ok((whole.then_some(message.bytes), descriptor))
         };
-        let mut receive = receive;
-        let length = self.socket.async_io(Interest::READABLE, |socket| receive(socket)).await.ok()?;
-        // Longer than the buffer means cut off; descriptors were not asked for and are dropped by the kernel.
-        serde_json::from_slice(self.buffer.get(..length)?).ok()
+        let (length, descriptor) = self.socket.async_io(Interest::READABLE, |socket| receive(socket)).await.ok()?;
+        let message = serde_json::from_slice(self.buffer.get(..length?)?).ok()?;
+        Some((message, descriptor))
     }
 }
 

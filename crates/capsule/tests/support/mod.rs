@@ -84,9 +84,15 @@ impl Machine {
 impl Drop for Machine {
     /// After a failed check, end what still runs.
     fn drop(&mut self) {
+        let groups_of = |folder: &Path| -> Vec<PathBuf> {
+            std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+        };
+        // The frozen do not die.
+        for group in self.group_folders().iter().flat_map(|folder| groups_of(folder)) {
+            let _ = std::fs::write(group.join("freezer.state"), "THAWED");
+        }
         for folder in self.group_folders() {
-            let groups: Vec<PathBuf> =
-                std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            let groups = groups_of(&folder);
             for group in groups.iter().filter(|path| path.is_dir()) {
                 while let Ok(text) = std::fs::read_to_string(group.join("cgroup.procs"))
                     && !text.is_empty()
@@ -132,6 +138,6 @@ pub async fn shell(capsule: &Capsule, user: User, script: &str) -> Output {
     let mut stdout = process.take_stdout().expect("a pipe");
     let read = tokio::time::timeout(Duration::from_secs(60), stdout.read_to_end(&mut text)).await;
     read.expect("the script ends").expect("readable");
-    let exit = process.wait().await.expect("an end");
+    let exit = process.wait().await.expect("an end").exit;
     Output { exit, text: String::from_utf8_lossy(&text).into_owned() }
 }

@@ -3,18 +3,28 @@
 use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags};
-use vitrine_init::{DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Message, Request};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
+use vitrine_init::{DESCRIPTORS_MAX, Message, Request};
 
 /// Messages that wait for a slow reader before it is dropped.
 const QUEUE_MAX: usize = 4096;
 
 pub struct Connection {
     socket: OwnedFd,
-    queue: VecDeque<Vec<u8>>,
+    queue: VecDeque<Outgoing>,
+    /// Whether the queue is known to wait for the reader.
+    pub stuck: bool,
+}
+
+struct Outgoing {
+    bytes: Vec<u8>,
+    descriptor: Option<OwnedFd>,
 }
 
 pub enum Received {
@@ -26,20 +36,19 @@ pub enum Received {
 
 impl Connection {
     pub fn new(socket: OwnedFd) -> Self {
-        Self { socket, queue: VecDeque::new() }
+        Self { socket, queue: VecDeque::new(), stuck: false }
     }
 
     pub fn socket(&self) -> &OwnedFd {
         &self.socket
     }
 
-    pub fn receive(&mut self) -> Received {
-        let mut bytes = vec![0; MESSAGE_BYTES_MAX];
+    /// `bytes` has room for [`vitrine_init::MESSAGE_BYTES_MAX`].
+    pub fn receive(&mut self, bytes: &mut [u8]) -> Received {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        let message = match rustix::net::recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)
-        {
+        let message = match rustix::net::recvmsg(&self.socket, &mut [IoSliceMut::new(bytes)], &mut control, flags) {
             Ok(message) => message,
             Err(Errno::AGAIN | Errno::INTR) => return Received::Nothing,
             Err(_) => return Received::End,
@@ -59,17 +68,23 @@ impl Connection {
         }
     }
 
-    pub fn queue(&mut self, message: &Message) {
+    pub fn queue(&mut self, message: &Message, descriptor: Option<OwnedFd>) {
         // Serialising our own plain data cannot fail; an empty message would end the connection, which is right.
-        self.queue.push_back(serde_json::to_vec(message).unwrap_or_default());
+        let bytes = serde_json::to_vec(message).unwrap_or_default();
+        self.queue.push_back(Outgoing { bytes, descriptor });
     }
 
     /// Whether everything is written.
     pub fn flush(&mut self) -> Result<bool, Errno> {
-        while let Some(bytes) = self.queue.front() {
-            let mut nothing = SendAncillaryBuffer::default();
+        while let Some(Outgoing { bytes, descriptor }) = self.queue.front() {
+            let descriptors: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            if !descriptors.is_empty() {
+                control.push(SendAncillaryMessage::ScmRights(&descriptors));
+            }
             let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-            match rustix::net::sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut nothing, flags) {
+            match rustix::net::sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut control, flags) {
                 Ok(_) => drop(self.queue.pop_front()),
                 Err(Errno::AGAIN) if self.queue.len() < QUEUE_MAX => return Ok(false),
                 Err(error) => return Err(error),

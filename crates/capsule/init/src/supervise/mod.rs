@@ -1,4 +1,5 @@
-//! Process 1 at work: one thread that waits for requests, exits and output, and blocks for nobody.
+//! Process 1 at work: one thread that waits for requests, exits and output, and blocks for nobody (but for the bounded
+//! moment in which a tree of processes is caught).
 //!
 //! Assumes the confinement is complete. Promises to reap every process of the capsule, to tell every connection of
 //! every exit, to drop a connection that does not read, and to keep what it remembers bounded.
@@ -7,6 +8,7 @@ mod connection;
 mod programs;
 mod spawn;
 mod tail;
+mod tree;
 
 use std::collections::HashMap;
 use std::io;
@@ -17,7 +19,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
-use vitrine_init::{Answer, Call, Message, Refusal, Request};
+use vitrine_init::{Answer, Call, MESSAGE_BYTES_MAX, Message, Refusal, Request};
 
 use connection::{Connection, Received};
 use programs::Programs;
@@ -69,6 +71,8 @@ pub struct Supervisor {
     connections: HashMap<u32, Connection>,
     connections_made: u32,
     programs: Programs,
+    /// Where requests are received.
+    buffer: Vec<u8>,
 }
 
 impl Supervisor {
@@ -77,8 +81,8 @@ impl Supervisor {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, Source::Listener.data(), EventFlags::IN)?;
         epoll::add(&epoll, &children, Source::Children.data(), EventFlags::IN)?;
-        let (connections, programs) = (HashMap::new(), Programs::default());
-        Ok(Self { epoll, listener, children, connections, connections_made: 0, programs })
+        let (connections, programs, buffer) = (HashMap::new(), Programs::default(), vec![0; MESSAGE_BYTES_MAX]);
+        Ok(Self { epoll, listener, children, connections, connections_made: 0, programs, buffer })
     }
 
     /// Returns only when waiting itself fails, which ends the capsule.
@@ -119,11 +123,11 @@ impl Supervisor {
     fn reap(&mut self) {
         // One signal may stand for many exits.
         while rustix::io::read(&self.children, &mut [0; 128]).is_ok() {}
-        for (exec, exit) in self.programs.reap() {
+        for (exec, ended) in self.programs.reap() {
             // What the program wrote last is in the pipe already.
             self.collect(exec);
             let ids: Vec<u32> = self.connections.keys().copied().collect();
-            ids.into_iter().for_each(|id| self.send(id, &Message::Exited { exec, exit }));
+            ids.into_iter().for_each(|id| self.send(id, &Message::Exited { exec, ended }, None));
         }
     }
 
@@ -139,11 +143,14 @@ impl Supervisor {
             self.flush(id);
         }
         while let Some(connection) = self.connections.get_mut(&id) {
-            match connection.receive() {
+            match connection.receive(&mut self.buffer) {
                 Received::Request(request, descriptors) => {
                     let Request { seq, call } = *request;
-                    let answer = self.perform(call, descriptors);
-                    self.send(id, &Message::Answer { seq, answer });
+                    let (answer, descriptor) = match self.perform(call, descriptors) {
+                        Ok((answer, descriptor)) => (Ok(answer), descriptor),
+                        Err(refusal) => (Err(refusal), None),
+                    };
+                    self.send(id, &Message::Answer { seq, answer }, descriptor);
                 }
                 Received::Nothing => return,
                 Received::End => drop(self.connections.remove(&id)),
@@ -151,25 +158,31 @@ impl Supervisor {
         }
     }
 
-    fn perform(&mut self, call: Call, descriptors: Vec<OwnedFd>) -> Result<Answer, Refusal> {
-        match call {
+    /// The answer, and the descriptor that travels beside it.
+    fn perform(&mut self, call: Call, descriptors: Vec<OwnedFd>) -> Result<(Answer, Option<OwnedFd>), Refusal> {
+        let done = match call {
             Call::Exec(exec) => {
                 let exec = self.programs.start(*exec, descriptors)?;
                 if let Some(output) = self.programs.output(exec) {
                     epoll::add(&self.epoll, output, Source::Output(exec).data(), EventFlags::IN)
                         .map_err(|error| Refusal::System(error.raw_os_error()))?;
                 }
-                Ok(Answer::Started { exec })
+                // It runs, whether or not its terminal can be handed out.
+                return Ok((Answer::Started { exec }, self.programs.terminal(exec).ok()));
             }
-            Call::Kill { exec, signal } => self.programs.kill(exec, signal).map(|()| Answer::Done),
-            Call::List { after } => Ok(Answer::Execs(self.programs.list(after))),
-            Call::Tail { exec } => self.programs.write_tail(exec, descriptors).map(|()| Answer::Done),
-        }
+            Call::List { after } => Answer::Execs(self.programs.list(after)),
+            Call::Kill { whom, signal } => self.programs.kill(whom, signal).map(|()| Answer::Done)?,
+            Call::Tail { exec } => self.programs.write_tail(exec, descriptors).map(|()| Answer::Done)?,
+            Call::Terminal { exec } => {
+                return Ok((Answer::Done, Some(self.programs.terminal(exec)?)));
+            }
+        };
+        Ok((done, None))
     }
 
-    fn send(&mut self, id: u32, message: &Message) {
+    fn send(&mut self, id: u32, message: &Message, descriptor: Option<OwnedFd>) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.queue(message);
+            connection.queue(message, descriptor);
             self.flush(id);
         }
     }
@@ -177,11 +190,14 @@ impl Supervisor {
     /// Write what the connection takes, and ask to be woken for the rest.
     fn flush(&mut self, id: u32) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let wanted = match connection.flush() {
-            Ok(true) => EventFlags::IN,
-            Ok(false) => EventFlags::IN | EventFlags::OUT,
+        let (stuck, wanted) = match connection.flush() {
+            Ok(true) => (false, EventFlags::IN),
+            Ok(false) => (true, EventFlags::IN | EventFlags::OUT),
             Err(_) => return drop(self.connections.remove(&id)),
         };
+        if std::mem::replace(&mut connection.stuck, stuck) == stuck {
+            return;
+        }
         if epoll::modify(&self.epoll, connection.socket(), Source::Connection(id).data(), wanted).is_err() {
             self.connections.remove(&id);
         }

@@ -1,10 +1,12 @@
 //! Starting one program.
 
 use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio as StdStdio};
 
+use rustix::fs::Uid;
 use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
 use vitrine_init::{Exec, Refusal, Stdio, USER_ID, User};
@@ -15,28 +17,40 @@ use crate::sys;
 /// When memory runs out, programs go before process 1, which is small but not always the smallest.
 const OOM_SCORE: &str = "100";
 
-pub fn spawn(exec: &Exec, descriptors: Vec<OwnedFd>) -> Result<(Pid, Option<Tail>), Refusal> {
+/// What init keeps of a program's input and output.
+pub enum Kept {
+    Nothing,
+    Tail(Tail),
+    /// The master of its terminal, which a host that connects again is given.
+    Terminal(OwnedFd),
+}
+
+/// `mark` is what the tree of the program is known by.
+pub fn spawn(exec: &Exec, mark: u64, descriptors: Vec<OwnedFd>) -> Result<(Pid, Kept), Refusal> {
     let (program, arguments) =
         exec.argv.split_first().ok_or_else(|| Refusal::Malformed("the command is empty".into()))?;
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(exec.env.iter().map(|(name, value)| (name, value))).current_dir(&exec.cwd);
-    let tail = connect(&mut command, exec.stdio, descriptors)?;
+    let kept = connect(&mut command, exec, descriptors)?;
     if exec.user == User::Ordinary {
         command.uid(USER_ID).gid(USER_ID);
     }
-    sys::lead_session(&mut command);
+    sys::lead_session(&mut command, mark);
+    if let Kept::Terminal(_) = kept {
+        sys::control_by_input(&mut command);
+    }
     // The handle is dropped at once: the supervisor waits for all children alike.
     let child = command.spawn().map_err(|error| Refusal::NotStarted(error.raw_os_error().unwrap_or_default()))?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Refusal::NotStarted(0))?;
     // A program that has already ended needs no score.
     let _ = fs::write(format!("/proc/{}/oom_score_adj", pid.as_raw_nonzero()), OOM_SCORE);
-    Ok((pid, tail))
+    Ok((pid, kept))
 }
 
-fn connect(command: &mut Command, stdio: Stdio, descriptors: Vec<OwnedFd>) -> Result<Option<Tail>, Refusal> {
-    let mut given = descriptors.into_iter();
-    match stdio {
+fn connect(command: &mut Command, exec: &Exec, descriptors: Vec<OwnedFd>) -> Result<Kept, Refusal> {
+    match exec.stdio {
         Stdio::Pipes { stdin, stdout, stderr } => {
+            let mut given = descriptors.into_iter();
             let mut next = |wanted: bool| match wanted {
                 false => Ok(StdStdio::null()),
                 true => {
@@ -44,16 +58,27 @@ fn connect(command: &mut Command, stdio: Stdio, descriptors: Vec<OwnedFd>) -> Re
                 }
             };
             command.stdin(next(stdin)?).stdout(next(stdout)?).stderr(next(stderr)?);
-            Ok(None)
+            Ok(Kept::Nothing)
         }
         Stdio::Tail => {
-            let failed = |error: rustix::io::Errno| Refusal::System(error.raw_os_error());
             let (reading, writing) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
             rustix::fs::fcntl_setfl(&reading, rustix::fs::OFlags::NONBLOCK).map_err(failed)?;
-            let copy =
-                writing.try_clone().map_err(|error| Refusal::System(error.raw_os_error().unwrap_or_default()))?;
+            let copy = writing.try_clone().map_err(failed)?;
             command.stdin(StdStdio::null()).stdout(writing).stderr(copy);
-            Ok(Some(Tail::new(reading)))
+            Ok(Kept::Tail(Tail::new(reading)))
+        }
+        Stdio::Terminal { cols, rows } => {
+            let (master, theirs) = sys::open_terminal(cols, rows).map_err(failed)?;
+            if exec.user == User::Ordinary {
+                rustix::fs::fchown(&theirs, Some(Uid::from_raw(USER_ID)), None).map_err(failed)?;
+            }
+            command.stdin(theirs.try_clone().map_err(failed)?).stdout(theirs.try_clone().map_err(failed)?);
+            command.stderr(theirs);
+            Ok(Kept::Terminal(master))
         }
     }
+}
+
+fn failed(error: impl Into<io::Error>) -> Refusal {
+    Refusal::System(error.into().raw_os_error().unwrap_or_default())
 }
