@@ -1,5 +1,9 @@
 //! What can be typed: commands, flags and their help texts.
 
+mod sandbox;
+
+pub use sandbox::{Code, CreateSandbox, Exec, How, Language, Place, Sandbox};
+
 use crate::config::setting::Flags;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -14,6 +18,9 @@ Examples:
   vitrine browser cdp ID
   vitrine browser watch ID --control
   vitrine artifacts list ID
+  vitrine sandbox create --runtime python --wait
+  vitrine sandbox exec ID 'echo hello'
+  vitrine sandbox shell ID
   vitrine keys create --name ci --permission browser_sessions:create
 
 Keys: commands that talk to a server take --api-key or VITRINE_API_KEY. When neither is
@@ -32,7 +39,8 @@ Exit codes:
   3  no such thing
   4  refused: key, permission or plan
   5  the server cannot be reached
-  6  not now: rate limit, no capacity, or the session's state; try again later";
+  6  not now: rate limit, no capacity, or the session's state; try again later
+`vitrine sandbox exec`, `code` and `shell` exit as the program in the sandbox did.";
 
 /// Browsers and sandboxes that programs drive and people can look into.
 #[derive(Debug, Parser)]
@@ -89,6 +97,9 @@ pub enum Command {
     /// Create, watch and end browser sessions
     #[command(subcommand)]
     Browser(Browser),
+    /// Create sandboxes, run programs in them, copy files, pause, checkpoint and end them
+    #[command(subcommand)]
+    Sandbox(Sandbox),
     /// List and fetch what sessions left behind: recordings, HAR files, screenshots, downloads
     #[command(subcommand)]
     Artifacts(Artifacts),

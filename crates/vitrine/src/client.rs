@@ -3,18 +3,27 @@
 use crate::cli::Global;
 use crate::config::{Config, Loaded};
 use anyhow::Context as _;
-use reqwest::{Method, StatusCode};
+use bytes::Bytes;
+use reqwest::header::{
+    CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, Upgraded};
 use serde_json::Value;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// Longer than the server holds an answer back when it is asked to wait.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// The largest recording over a slow line.
-const DOWNLOAD_LIMIT: Duration = Duration::from_secs(24 * 3600);
-/// A download on which nothing comes for so long is over.
+/// The largest recording over a slow line; the longest command.
+const TRANSFER_LIMIT: Duration = Duration::from_secs(24 * 3600);
+/// An answer on which nothing comes for so long is over: streams of events carry a comment every 15 s.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 /// An answer of the API is never near this.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -110,17 +119,65 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Value, ClientError> {
+        let mut request = self.request(method, path, query)?;
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.answer(request).await
+    }
+
+    /// A request with the key.
+    pub fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<RequestBuilder, ClientError> {
         let key = self.key.as_deref().ok_or(ClientError::NoKey)?;
         let address = format!("{}{path}", self.url);
         let mut target = reqwest::Url::parse(&address).map_err(|error| self.unreachable(&error))?;
         if !query.is_empty() {
             target.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.http.request(method, target).bearer_auth(key);
-        if let Some(body) = body {
-            request = request.json(body);
+        Ok(self.http.request(method, target).bearer_auth(key))
+    }
+
+    /// Sends a request; brings the JSON object that is the answer.
+    pub async fn answer(&self, request: RequestBuilder) -> Result<Value, ClientError> {
+        let answer = request.send().await.map_err(|error| self.unreachable(&root(&error)))?;
+        let status = answer.status();
+        let value = self.object(answer).await?;
+        if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
+    }
+
+    /// Sends a request whose answer takes its time, or is large: no limit holds but that of [`Self::chunk`].
+    pub async fn open(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let answer = request.timeout(TRANSFER_LIMIT).send().await.map_err(|error| self.unreachable(&root(&error)))?;
+        let status = answer.status();
+        if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(answer);
         }
-        let mut answer = request.send().await.map_err(|error| self.unreachable(&root(&error)))?;
+        Err(refused(status, &self.object(answer).await?))
+    }
+
+    /// The next piece of an answer. One on which nothing comes for long has ended without saying so.
+    pub async fn chunk(&self, answer: &mut Response) -> anyhow::Result<Option<Bytes>> {
+        let chunk = tokio::time::timeout(STALL_LIMIT, answer.chunk()).await;
+        let chunk = chunk.context("the connection to the server stood still")?;
+        Ok(chunk.map_err(|error| self.unreachable(&root(&error)))?)
+    }
+
+    /// A connection that speaks WebSocket, to an address that carries its own authority.
+    pub async fn socket(&self, url: &str) -> anyhow::Result<WebSocketStream<Upgraded>> {
+        let url = url.strip_prefix("ws").map_or_else(|| url.to_owned(), |rest| format!("http{rest}"));
+        let key = generate_key();
+        let request = self.http.get(&url).header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
+        let request = request.header(SEC_WEBSOCKET_VERSION, "13").header(SEC_WEBSOCKET_KEY, &key);
+        let answer = self.open(request).await?;
+        let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+        if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+            return Err(self.not_ours("no WebSocket".to_owned()).into());
+        }
+        let stream = answer.upgrade().await.map_err(|error| self.unreachable(&root(&error)))?;
+        Ok(WebSocketStream::from_raw_socket(stream, Role::Client, None).await)
+    }
+
+    async fn object(&self, mut answer: Response) -> Result<Value, ClientError> {
         let status = answer.status();
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.unreachable(&root(&error)))? {
@@ -130,24 +187,48 @@ impl Client {
             }
         }
         let value = serde_json::from_slice::<Value>(&bytes).ok().filter(Value::is_object);
-        let value = value.ok_or_else(|| self.not_ours(format!("status {status}, no JSON object")))?;
-        if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
+        value.ok_or_else(|| self.not_ours(format!("status {status}, no JSON object")))
     }
 
-    /// Writes what a signed URL gives into `sink`; says how many bytes that were. No key travels there, and no time limit holds
-    /// but that of a connection on which nothing comes.
-    pub async fn download(&self, url: &str, sink: &mut (impl tokio::io::AsyncWrite + Unpin)) -> anyhow::Result<u64> {
-        let mut answer =
-            self.http.get(url).timeout(DOWNLOAD_LIMIT).send().await.map_err(|error| self.unreachable(&root(&error)))?;
+    /// Sends a body of any size; brings the JSON object that is the answer.
+    pub async fn upload(&self, request: RequestBuilder, body: Body) -> Result<Value, ClientError> {
+        self.answer(request.timeout(TRANSFER_LIMIT).body(body)).await
+    }
+
+    /// What a signed URL gives. No key travels there.
+    pub async fn download(&self, url: &str) -> anyhow::Result<Response> {
+        let answer = self.http.get(url).timeout(TRANSFER_LIMIT).send().await;
+        let answer = answer.map_err(|error| self.unreachable(&root(&error)))?;
         let status = answer.status();
         anyhow::ensure!(status.is_success(), "the server answered {status} to the download");
+        Ok(answer)
+    }
+
+    /// Writes an answer into `sink`; says how many bytes that were.
+    pub async fn save(&self, mut answer: Response, sink: &mut (impl AsyncWrite + Unpin)) -> anyhow::Result<u64> {
         let mut size = 0;
-        loop {
-            let chunk = tokio::time::timeout(STALL_LIMIT, answer.chunk()).await.context("the download stood still")?;
-            let Some(chunk) = chunk.map_err(|error| self.unreachable(&root(&error)))? else { break };
+        while let Some(chunk) = self.chunk(&mut answer).await? {
             sink.write_all(&chunk).await.context("could not write the download")?;
             size += chunk.len() as u64;
         }
+        sink.flush().await.context("could not write the download")?;
+        Ok(size)
+    }
+
+    /// Writes an answer to a file, or to standard output for `-`; says how many bytes that were.
+    pub async fn save_as(&self, answer: Response, output: &Path) -> anyhow::Result<u64> {
+        if output.as_os_str() == "-" {
+            let standard = std::io::stdout().as_fd().try_clone_to_owned().context("could not open standard output")?;
+            return self.save(answer, &mut tokio::fs::File::from_std(standard.into())).await;
+        }
+        // By rename: an interrupted download leaves no half file under the name.
+        let mut partial = output.as_os_str().to_owned();
+        partial.push(".part");
+        let doing = || format!("could not write {}", output.display());
+        let mut file = tokio::fs::File::create(&partial).await.with_context(doing)?;
+        let size = self.save(answer, &mut file).await?;
+        file.sync_all().await.with_context(doing)?;
+        tokio::fs::rename(&partial, output).await.with_context(doing)?;
         Ok(size)
     }
 
@@ -181,7 +262,9 @@ fn refused(status: StatusCode, answer: &Value) -> ClientError {
         (_, "SCHEDULING_FAILED") => "`vitrine doctor` says whether this machine can run sessions.",
         (StatusCode::UNAUTHORIZED, _) => "Check --api-key or VITRINE_API_KEY; a key may have expired or been revoked.",
         (StatusCode::TOO_MANY_REQUESTS, _) => "Wait a moment and try again.",
-        (StatusCode::NOT_FOUND, _) => "`vitrine browser list` and `vitrine keys list` show the ids that exist.",
+        (StatusCode::NOT_FOUND, _) => {
+            "`vitrine browser list`, `vitrine sandbox list` and `vitrine keys list` show the ids that exist."
+        }
         _ => "",
     };
     let message = match (text("error"), text("reason")) {

@@ -56,6 +56,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Browser(command) => {
             wait(async { command::browser::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
         }
+        Command::Sandbox(command) => {
+            return wait(async { command::sandbox::run(&Client::new(&global, &loaded)?, command, global.json).await });
+        }
         Command::Artifacts(command) => {
             wait(async { command::artifacts::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
         }
@@ -81,6 +84,7 @@ fn command_flags(command: &Command) -> Flags {
         }
         Command::Keys(_)
         | Command::Browser(_)
+        | Command::Sandbox(_)
         | Command::Artifacts(_)
         | Command::Profiles(_)
         | Command::Webhooks(_) => Flags::default(),

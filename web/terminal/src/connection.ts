@@ -4,7 +4,7 @@
 import { type Host, Refused } from './host.ts';
 
 export type State =
-  | { readonly is: 'connecting'; readonly again: boolean }
+  | { readonly is: 'connecting'; readonly again: boolean; readonly paused?: boolean }
   | { readonly is: 'open' }
   /** `another`: whether asking for a new terminal makes sense. */
   | { readonly is: 'over'; readonly sentence: string; readonly another: boolean };
@@ -29,6 +29,8 @@ const PAUSE_MAX_MS = 10_000;
  *  cannot ask a WebSocket to wait. */
 const UNSHOWN_BYTES_MAX = 4 * 1024 * 1024;
 const NORMAL = 1000;
+/** What a sandbox is that may be ready again. */
+const PAUSED: readonly string[] = ['pausing', 'paused', 'queued', 'assigning'];
 const OVER: State = { is: 'over', sentence: 'This sandbox is over.', another: false };
 const EXPIRED: State = {
   is: 'over',
@@ -77,7 +79,7 @@ export class Connection {
     this.#turn += 1;
     const turn = this.#turn;
     try {
-      const ticket = await this.#host.ticket(this.#screen.cols, this.#screen.rows);
+      const ticket = await this.#host.ticket(this.#screen.cols, this.#screen.rows, this.#position);
       if (turn !== this.#turn) return;
       if (!ticket.again) {
         this.#position = 0;
@@ -87,8 +89,9 @@ export class Connection {
       this.#open(this.#host.socketAddress(ticket, this.#position));
     } catch (error) {
       if (turn !== this.#turn) return;
-      const status = error instanceof Refused ? error.status : 0;
-      if (status === 401 || status === 403) this.#screen.state(EXPIRED);
+      const { status, sandbox } = error instanceof Refused ? error : { status: 0, sandbox: null };
+      if (status === 409 && PAUSED.includes(sandbox ?? '')) this.#later(true);
+      else if (status === 401 || status === 403) this.#screen.state(EXPIRED);
       else if (status === 404 || status === 409 || status === 410) this.#screen.state(OVER);
       else this.#later();
     }
@@ -169,10 +172,10 @@ export class Connection {
     } else this.#later();
   }
 
-  #later(): void {
+  #later(paused = false): void {
     this.#drop();
     this.#attempts += 1;
-    this.#screen.state({ is: 'connecting', again: true });
+    this.#screen.state({ is: 'connecting', again: true, paused });
     const pause = Math.min(PAUSE_FIRST_MS * 2 ** (this.#attempts - 1), PAUSE_MAX_MS);
     // Spread, so that all pages of a restarted server do not come back in one instant.
     this.#pause = setTimeout(() => void this.connect(), pause * (0.5 + Math.random() / 2));

@@ -9,10 +9,13 @@ export interface Ticket {
 /** The server said no. */
 export class Refused extends Error {
   readonly status: number;
+  /** What the sandbox is, when that is why. */
+  readonly sandbox: string | null;
 
-  constructor(status: number) {
+  constructor(status: number, sandbox: string | null) {
     super(`the server answered ${status}`);
     this.status = status;
+    this.sandbox = sandbox;
   }
 }
 
@@ -43,17 +46,17 @@ export class Host {
   }
 
   /** Leave to connect once: to the terminal that this tab had, while it is there, else to a new one. `again`: whether it is the same. */
-  async ticket(cols: number, rows: number): Promise<Ticket & { readonly again: boolean }> {
+  async ticket(cols: number, rows: number, offset: number): Promise<Ticket & { readonly again: boolean }> {
     const asked = this.#terminal;
     try {
-      const ticket = await this.#ask({ cols, rows, ...(asked !== null && { terminalId: asked }) });
+      const ticket = await this.#ask({ cols, rows, ...(asked !== null && { terminalId: asked, offset }) });
       this.#terminal = ticket.terminalId;
       this.#keep('terminal', String(ticket.terminalId));
       return { ...ticket, again: ticket.terminalId === asked };
     } catch (error) {
       if (asked === null || !(error instanceof Refused) || error.status !== 404) throw error;
       this.forget();
-      return this.ticket(cols, rows);
+      return this.ticket(cols, rows, 0);
     }
   }
 
@@ -65,8 +68,9 @@ export class Host {
   async #ask(body: object): Promise<Ticket> {
     const headers = { Authorization: `Bearer ${this.#token ?? ''}`, 'Content-Type': 'application/json' };
     const answer = await fetch(`${this.#base}/ticket`, { method: 'POST', headers, body: JSON.stringify(body) });
-    if (!answer.ok) throw new Refused(answer.status);
-    return (await answer.json()) as Ticket;
+    if (answer.ok) return (await answer.json()) as Ticket;
+    const { status } = (await answer.json().catch(() => ({}))) as { status?: unknown };
+    throw new Refused(answer.status, typeof status === 'string' ? status : null);
   }
 
   #takeToken(): string | null {

@@ -93,7 +93,8 @@ const connection = new Connection(new Host(() => void connection.connect()), {
 function say(state: State): void {
   switch (state.is) {
     case 'connecting':
-      status.textContent = state.again ? 'The connection was lost; connecting again…' : 'Connecting…';
+      if (state.paused) status.textContent = 'This sandbox is paused; the terminal goes on when it is resumed.';
+      else status.textContent = state.again ? 'The connection was lost; connecting again…' : 'Connecting…';
       break;
     case 'open':
       status.textContent = '';

@@ -33,6 +33,8 @@ export class Server {
   offsets = [];
   /** An HTTP status with which tickets are refused. */
   refusal = null;
+  /** What the sandbox is, which the refusal says. */
+  status = undefined;
   #next = 1;
   #tickets = new Map();
   #http;
@@ -142,7 +144,7 @@ export class Server {
     const answer = (status, body) =>
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
     if (this.refusal || request.headers.authorization !== `Bearer ${TOKEN}`)
-      return answer(this.refusal ?? 401, { error: 'no' });
+      return answer(this.refusal ?? 401, { error: 'no', status: this.status });
     if (terminalId !== undefined && !this.terminals.has(terminalId)) return answer(404, { error: 'no such terminal' });
     const id = terminalId ?? this.#next++;
     if (terminalId === undefined) {

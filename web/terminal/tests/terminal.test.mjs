@@ -141,6 +141,15 @@ test('a link that expired, or whose sandbox is over, says so and asks no more', 
   await status('The terminal was closed: max_duration.');
 });
 
+test('a paused sandbox is waited for', async () => {
+  Object.assign(server, { refusal: 409, status: 'paused' });
+  await load();
+  await status('This sandbox is paused; the terminal goes on when it is resumed.');
+  server.refusal = null;
+  await server.connected(1);
+  await status('');
+});
+
 test('colours, full-screen programs and titles work; what is printed never becomes markup', async () => {
   await open();
   server.print(1, '\x1b]0;<b>my title</b>\x07\x1b[31mred\x1b[0m <img src=x onerror=alert(1)>\r\n');

@@ -3,12 +3,9 @@
 use crate::cli::Artifacts;
 use crate::client::Client;
 use crate::output;
-use anyhow::Context as _;
 use serde_json::{Value, json};
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
 
 const PATH: &str = "/v1/browsers/artifacts";
 const DOWNLOAD: &str = "/v1/browsers/artifacts/download";
@@ -51,22 +48,10 @@ async fn signed(client: &Client, id: &str, key: &str, expires: Duration) -> anyh
 /// Writes an artifact to a file, or to standard output for `-`.
 pub async fn fetch(client: &Client, id: &str, key: &str, output: &Path, as_json: bool) -> anyhow::Result<()> {
     let answer = signed(client, id, key, FETCH_EXPIRES).await?;
-    let url = output::cell(&answer, "url");
+    let size = client.save_as(client.download(&output::cell(&answer, "url")).await?, output).await?;
     if output.as_os_str() == "-" {
-        let standard = std::io::stdout().as_fd().try_clone_to_owned().context("could not open standard output")?;
-        let mut standard = tokio::fs::File::from_std(standard.into());
-        client.download(&url, &mut standard).await?;
-        return Ok(standard.flush().await?);
+        return Ok(());
     }
-    // By rename: an interrupted download leaves no half file under the name.
-    let mut partial = output.as_os_str().to_owned();
-    partial.push(".part");
-    let partial = PathBuf::from(partial);
-    let doing = || format!("could not write {}", output.display());
-    let mut file = tokio::fs::File::create(&partial).await.with_context(doing)?;
-    let size = client.download(&url, &mut file).await?;
-    file.sync_all().await.with_context(doing)?;
-    tokio::fs::rename(&partial, output).await.with_context(doing)?;
     if as_json {
         output::json(&json!({ "id": id, "key": key, "file": output, "size": size }));
     } else {

@@ -1,20 +1,13 @@
 //! `vitrine browser …`
 
+use super::session::{milliseconds, ready, word};
 use crate::cli::{Browser, Create};
 use crate::client::Client;
 use crate::output;
 use anyhow::{Context as _, bail};
-use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-/// How long one question for a session's state may be held back by the server.
-const WAIT_MS: &str = "25000";
-/// A session that is not ready by then has failed, or the machine is far too busy.
-const READY_LIMIT: Duration = Duration::from_secs(120);
-/// Between two questions to a server that does not hold its answers back.
-const PAUSE: Duration = Duration::from_millis(100);
+use std::time::Duration;
 
 /// Between two looks at a session that goes on for minutes.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -46,7 +39,7 @@ pub async fn run(client: &Client, command: Browser, as_json: bool) -> anyhow::Re
         Browser::Create(create) => {
             let mut session = client.post(PATH, &body(&create)).await?;
             if create.wait {
-                session = ready(client, &output::cell(&session, "id")).await?;
+                session = ready(client, PATH, &output::cell(&session, "id")).await?;
             }
             show(&session, as_json);
         }
@@ -72,7 +65,7 @@ pub async fn run(client: &Client, command: Browser, as_json: bool) -> anyhow::Re
             }
         }
         Browser::Cdp { id } => {
-            let session = ready(client, &id).await?;
+            let session = ready(client, PATH, &id).await?;
             let url = session["cdpUrl"].as_str().unwrap_or_default();
             if url.is_empty() {
                 bail!("the key may not drive sessions: cdpUrl needs the permission browser_sessions:create");
@@ -97,7 +90,7 @@ async fn watch(
     print: bool,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    ready(client, id).await?;
+    ready(client, PATH, id).await?;
     let mode = if control { "control" } else { "view" };
     let body = json!({ "id": id, "mode": mode, "expiresInMs": expires.as_millis() as u64 });
     let answer = client.post(LIVE_VIEW, &body).await?;
@@ -150,33 +143,13 @@ fn show(session: &Value, as_json: bool) {
     if as_json { output::json(session) } else { output::fields(session, &FIELDS) }
 }
 
-/// The session once it is ready; an error with the reason when it will never be.
-async fn ready(client: &Client, id: &str) -> anyhow::Result<Value> {
-    let started = Instant::now();
-    while started.elapsed() < READY_LIMIT {
-        let session = client.get(PATH, &[("id", id), ("waitMs", WAIT_MS)]).await?;
-        match session["status"].as_str().unwrap_or_default() {
-            "ready" | "active" => return Ok(session),
-            "queued" | "assigning" => tokio::time::sleep(PAUSE).await,
-            status => bail!("the session is {status}: {}", why(&session)),
-        }
-    }
-    bail!("the session is still not ready after {} s; `vitrine doctor` says what is missing", READY_LIMIT.as_secs())
-}
-
 /// A session that is created, waited for and ended.
 pub async fn try_one(client: &Client) -> anyhow::Result<()> {
     let session = client.post(PATH, &json!({})).await?;
     let id = output::cell(&session, "id");
-    let became_ready = ready(client, &id).await;
+    let became_ready = ready(client, PATH, &id).await;
     client.delete(PATH, &[("id", &id)]).await?;
     became_ready.map(drop)
-}
-
-fn why(session: &Value) -> String {
-    let message = session["error"]["message"].as_str().unwrap_or_default();
-    let reason = session["error"]["reason"].as_str().or_else(|| session["endReason"].as_str()).unwrap_or("unknown");
-    if message.is_empty() { reason.to_owned() } else { format!("{message} [{reason}]") }
 }
 
 /// The request: only what was given, so that the server's defaults hold for the rest.
@@ -188,7 +161,6 @@ fn body(create: &Create) -> Value {
         }
     };
     let yes = |on: bool| on.then_some(Value::Bool(true));
-    let milliseconds = |time: Duration| Value::from(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     put("weight", create.weight.and_then(word));
     put("isolation", create.isolation.and_then(word));
     put("egressProfile", create.egress_profile.and_then(word));
@@ -202,10 +174,6 @@ fn body(create: &Create) -> Value {
     put("har", yes(create.har));
     put("proxy", create.proxy.as_ref().map(|proxy| json!(proxy.0)));
     Value::Object(body)
-}
-
-fn word(value: impl ValueEnum) -> Option<Value> {
-    Some(Value::from(value.to_possible_value()?.get_name()))
 }
 
 #[cfg(test)]

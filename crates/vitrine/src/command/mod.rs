@@ -6,4 +6,6 @@ pub mod config;
 pub mod image;
 pub mod keys;
 pub mod profiles;
+pub mod sandbox;
+mod session;
 pub mod webhooks;
