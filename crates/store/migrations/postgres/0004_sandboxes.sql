@@ -54,7 +54,12 @@ BEGIN
         );
     END IF;
     PERFORM announce(NEW,
-        CASE NEW.status WHEN 'queued' THEN 'requeued' WHEN 'assigning' THEN 'assigned' ELSE NEW.status END,
+        CASE
+            WHEN NEW.status = 'queued' THEN 'requeued'
+            WHEN NEW.status = 'assigning' THEN 'assigned'
+            WHEN NEW.status = 'ready' AND OLD.status <> 'active' AND OLD.started_at IS NOT NULL THEN 'resumed'
+            ELSE NEW.status
+        END,
         jsonb_build_object(
             'status', NEW.status,
             'previous', OLD.status,

@@ -76,7 +76,12 @@ BEGIN
     VALUES (
         printf('%012x', NEW.updated_at) || lower(hex(randomblob(10))), NEW.organization, NEW.id,
         CASE NEW.kind WHEN 'browser' THEN 'session' ELSE NEW.kind END || '.'
-            || CASE NEW.status WHEN 'queued' THEN 'requeued' WHEN 'assigning' THEN 'assigned' ELSE NEW.status END,
+            || CASE
+                WHEN NEW.status = 'queued' THEN 'requeued'
+                WHEN NEW.status = 'assigning' THEN 'assigned'
+                WHEN NEW.status = 'ready' AND OLD.status <> 'active' AND OLD.started_at IS NOT NULL THEN 'resumed'
+                ELSE NEW.status
+            END,
         NEW.updated_at,
         json_patch('{}', json_object(
             'status', NEW.status,

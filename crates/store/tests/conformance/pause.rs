@@ -53,7 +53,7 @@ pub async fn a_sandbox_pauses_and_resumes(world: World) -> Outcome {
     assert_eq!(world.store.usage(&organization, 0, world.now()).await?.sandbox_ms, 2 * MINUTE as u64);
     let last = world.store.events_after(0, 100).await?.pop().unwrap();
     assert_eq!((last.name.as_str(), last.data["durationMs"].as_i64()), ("sandbox.ended", Some(2 * MINUTE)));
-    let words = ["created", "assigned", "ready", "active", "pausing", "paused", "ready", "ending", "ended"];
+    let words = ["created", "assigned", "ready", "active", "pausing", "paused", "resumed", "ending", "ended"];
     assert_eq!(world.happened(&session).await, words.map(|word| format!("sandbox.{word}")));
     world.is_whole().await;
     Ok(())
@@ -84,6 +84,8 @@ pub async fn a_paused_sandbox_moves_to_disk_and_back(world: World) -> Outcome {
     assert_eq!((ready.status, ready.started_at), (Status::Ready, session.started_at));
     assert_eq!(ready.paused_ms, 3 * MINUTE + SECOND, "the start does not count either");
     assert_eq!(ready.expires_at, session.started_at.map(|at| at + 5 * MINUTE + ready.paused_ms));
+    let happened = world.happened(&session).await;
+    assert_eq!(happened[happened.len() - 3..], ["paused", "assigned", "resumed"].map(|word| format!("sandbox.{word}")));
     // Again, and then it ends.
     world.store.request_pause(&session.id, None, world.now()).await?.unwrap()?;
     node.took(&ready, StepKind::Paused).await;

@@ -1,6 +1,6 @@
 //! Anything that can happen, in any order: no row moves but by `Status::on`, no counter drifts, no time is lost.
 
-use crate::world::{Databases, LEASE, Node, RESERVE_MB, SECOND, World, spec};
+use crate::world::{Databases, LEASE, MINUTE, Node, RESERVE_MB, SECOND, World, sandbox_spec, spec};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::HashMap;
@@ -12,6 +12,7 @@ use vitrine_store::*;
 #[derive(Debug, Clone)]
 enum Happening {
     Create {
+        sandbox: bool,
         dedicated: bool,
         stranger: bool,
         profile: bool,
@@ -24,6 +25,12 @@ enum Happening {
         stale: u8,
     },
     RequestEnd {
+        session: usize,
+    },
+    Pause {
+        session: usize,
+    },
+    Resume {
         session: usize,
     },
     Restart {
@@ -40,18 +47,22 @@ enum Happening {
 
 fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
-        3 => (any::<bool>(), any::<bool>(), any::<bool>())
-            .prop_map(|(dedicated, stranger, profile)| Happening::Create { dedicated, stranger, profile }),
+        3 => (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+            |(sandbox, dedicated, stranger, profile)| Happening::Create { sandbox, dedicated, stranger, profile }),
         4 => Just(Happening::Place),
-        8 => (0..8usize, 0..7usize, 0..8u8)
+        12 => (0..8usize, 0..10usize, 0..8u8)
             .prop_map(|(session, kind, stale)| Happening::Step { session, kind, stale: stale.saturating_sub(5) }),
         1 => (0..8usize).prop_map(|session| Happening::RequestEnd { session }),
+        3 => (0..8usize).prop_map(|session| Happening::Pause { session }),
+        3 => (0..8usize).prop_map(|session| Happening::Resume { session }),
         1 => (0..2usize, any::<bool>(), any::<bool>())
             .prop_map(|(node, rebooted, alive)| Happening::Restart { node, rebooted, alive }),
         2 => (0..40i64, any::<bool>()).prop_map(|(seconds, beating)| Happening::Pass { seconds, beating }),
         2 => Just(Happening::Clockwork),
     ]
 }
+
+const LIMITS: CreateLimits = CreateLimits { concurrent: 6, period_start: 0, hours_ms: u64::MAX };
 
 struct Story {
     world: World,
@@ -71,13 +82,15 @@ impl Story {
     async fn happen(&mut self, happening: &Happening) {
         let (world, store, now) = (self.world.clone(), self.world.store.clone(), self.world.now());
         match *happening {
-            Happening::Create { dedicated, stranger, profile } => {
+            Happening::Create { sandbox, dedicated, stranger, profile } => {
                 let isolation = if dedicated { Isolation::Dedicated } else { Isolation::Shared };
                 let organization = &self.organizations[usize::from(stranger)];
                 let mut new = world.new_session(organization, BrowserSpec { isolation, ..spec() });
                 new.profile_key = profile.then(|| "one".to_owned());
-                let limits = CreateLimits { concurrent: 6, period_start: 0, hours_ms: u64::MAX };
-                if store.create_session(&new, limits, now).await.unwrap().is_ok() {
+                if sandbox {
+                    new = world.new_sandbox(organization, sandbox_spec());
+                }
+                if store.create_session(&new, LIMITS, now).await.unwrap().is_ok() {
                     self.sessions.push(new.id);
                 }
             }
@@ -88,6 +101,18 @@ impl Story {
             Happening::RequestEnd { session } => {
                 if let Some(id) = self.pick(session) {
                     store.request_end(&id, None, EndReason::Deleted, now).await.unwrap();
+                }
+            }
+            Happening::Pause { session } => {
+                if let Some(id) = self.pick(session) {
+                    // Refused in most states, and for browsers.
+                    let _ = store.request_pause(&id, None, now).await.unwrap();
+                }
+            }
+            Happening::Resume { session } => {
+                if let Some(id) = self.pick(session) {
+                    let options = PlaceOptions::default();
+                    let _ = store.request_resume(&id, None, LIMITS, options, world.run(), now).await.unwrap();
                 }
             }
             Happening::Restart { node, rebooted, alive } => {
@@ -109,6 +134,7 @@ impl Story {
                 store.requeue_overdue(now).await.unwrap();
                 store.fail_overdue_queued(now).await.unwrap();
                 store.end_expired(now).await.unwrap();
+                store.end_long_paused(now - 2 * MINUTE, now).await.unwrap();
                 store.reap(ReapOptions::default(), now).await.unwrap();
             }
         }
@@ -133,6 +159,9 @@ impl Story {
             3 => StepKind::End { reason: EndReason::Idle },
             4 => StepKind::Finish { reason: EndReason::ClosedByClient, egress },
             5 => StepKind::Fail { reason: EndReason::BrowserCrashed, message, egress },
+            6 => StepKind::Paused,
+            7 => StepKind::Stored { egress },
+            8 => StepKind::Resumed,
             _ => StepKind::NotStarted { reason: SchedulingReason::StartFailed, message },
         };
         let mut step = node.step_for(&session, what);
@@ -162,11 +191,14 @@ impl Story {
         for id in &self.sessions {
             let session = store.session(id).await.unwrap().unwrap();
             assert_eq!(last.get(id), Some(&session.status), "the newest event is the row's state");
-            let ran = session.duration_ms().or(session.started_at.map(|at| (self.world.now() - at) as u64));
+            let until = session.paused_at.unwrap_or(self.world.now());
+            let so_far = session.started_at.map(|at| (until - at - session.paused_ms) as u64);
+            let ran = session.duration_ms().or(so_far);
             durations[usize::from(session.organization == self.organizations[1])] += ran.unwrap_or(0);
         }
         for (organization, duration) in self.organizations.iter().zip(durations) {
-            assert_eq!(store.usage(organization, 0, self.world.now()).await.unwrap().browser_ms, duration);
+            let usage = store.usage(organization, 0, self.world.now()).await.unwrap();
+            assert_eq!(usage.browser_ms + usage.sandbox_ms, duration);
         }
         for machine in store.machines().await.unwrap() {
             assert!(machine.reserve_used_mb == machine.slots_used * RESERVE_MB);
@@ -174,7 +206,7 @@ impl Story {
     }
 }
 
-const TRANSITIONS: [Transition; 11] = [
+const TRANSITIONS: [Transition; 13] = [
     Transition::Assign,
     Transition::Requeue,
     Transition::Ready,
@@ -183,6 +215,8 @@ const TRANSITIONS: [Transition; 11] = [
     Transition::Pause,
     Transition::Paused,
     Transition::Resume,
+    Transition::Restore,
+    Transition::Shelve,
     Transition::End,
     Transition::Finish,
     Transition::Fail,
