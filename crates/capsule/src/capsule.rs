@@ -76,6 +76,11 @@ impl Capsule {
         &self.inner.session
     }
 
+    /// The host's ids of its processes.
+    pub(crate) fn members(&self) -> Vec<rustix::process::Pid> {
+        self.inner.group.members()
+    }
+
     pub(crate) fn init(&self) -> &OwnedFd {
         self.inner.init.get_ref()
     }

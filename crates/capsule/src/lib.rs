@@ -8,6 +8,7 @@
 
 mod capsule;
 mod cgroup;
+pub mod checkpoint;
 mod client;
 mod delete;
 mod destroy;

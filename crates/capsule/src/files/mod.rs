@@ -28,6 +28,7 @@ use vitrine_init::{Profile, USER_ID};
 
 use crate::error::Doing;
 use crate::{Capsule, CapsuleError};
+pub(crate) use delete::remove;
 pub use entry::{FileEntry, FileKind, Listing};
 pub use error::FileError;
 use error::failure;
@@ -37,6 +38,7 @@ pub use unpack::Unpacked;
 pub use walk::{Skipped, TreeLimits};
 pub use watch::{Change, Watch};
 pub use write::Draft;
+pub(crate) use write::draft_name;
 
 /// Tries to look a name up while somebody renames what it leads through.
 const LOOK_UPS_MAX: usize = 32;
@@ -88,6 +90,11 @@ impl Files {
         regular(&place).and_then(|_| reopen(&place, OFlags::RDONLY)).map_err(|error| failure(path, error))
     }
 
+    /// The first host id of the capsule's range.
+    pub(crate) fn uid_base(&self) -> u32 {
+        self.uid_base
+    }
+
     /// Until it is dropped, this thread makes files as the capsule's user.
     pub(crate) fn identity(&self, path: &Path) -> Result<Identity, FileError> {
         Identity::assume(self.owner).map_err(|error| failure(path, error))
@@ -133,12 +140,16 @@ pub(crate) fn look_up(
     Err(Errno::AGAIN)
 }
 
-/// A regular file in a directory, for reading, as what it was found to be.
-pub(crate) fn open_regular(folder: &OwnedFd, name: impl rustix::path::Arg) -> Result<(File, Stat), Errno> {
+/// A regular file in a directory, and what it was found to be.
+pub(crate) fn open_regular(
+    folder: &OwnedFd,
+    name: impl rustix::path::Arg,
+    access: OFlags,
+) -> Result<(File, Stat), Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let place = rustix::fs::openat(folder, name, flags, Mode::empty())?;
     let status = regular(&place)?;
-    Ok((reopen(&place, OFlags::RDONLY)?, status))
+    Ok((reopen(&place, access)?, status))
 }
 
 /// What is known of a place when it is a regular file that is not the kernel's.

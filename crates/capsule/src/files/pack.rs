@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use tar::{EntryType, Header};
 
@@ -59,7 +59,7 @@ impl Packing<'_> {
         let mut header = self.header(found);
         let name = found.path.as_os_str().as_bytes();
         let written = match found.kind() {
-            FileType::RegularFile => match open_regular(found.folder, found.name) {
+            FileType::RegularFile => match open_regular(found.folder, found.name, OFlags::RDONLY) {
                 Ok((file, status)) => {
                     let size = u64::try_from(status.st_size).unwrap_or(0);
                     self.count(found.path, size)?;

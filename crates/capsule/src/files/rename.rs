@@ -42,7 +42,7 @@ impl Files {
     /// Copy a regular file with what belongs to it.
     fn carry(&self, from: &Path, to: &Path, overwrite: bool) -> Result<(), FileError> {
         let (folder, name) = self.parent(from)?;
-        let (mut file, status) = open_regular(&folder, &name).map_err(|error| match error {
+        let (mut file, status) = open_regular(&folder, &name, OFlags::RDONLY).map_err(|error| match error {
             Errno::NXIO => FileError::Across(from.to_owned()),
             error => failure(from, error),
         })?;

@@ -17,7 +17,7 @@ use super::error::failure;
 use super::{FileError, look_up};
 
 /// The longest path that the kernel takes, in bytes with the end.
-const PATH_BYTES_MAX: usize = 4096;
+pub(crate) const PATH_BYTES_MAX: usize = 4096;
 /// How much the names take that wait to be looked at.
 const NAMES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How many skipped names are told.
