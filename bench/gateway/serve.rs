@@ -51,6 +51,14 @@ impl Sessions for NoRows {
         async { Ok(false) }.boxed()
     }
 
+    fn token_id(&self) -> TokenId {
+        TokenId::new(1, &|buffer: &mut [u8]| buffer.fill(1))
+    }
+
+    fn use_up<'a>(&'a self, _: &'a SessionId, _: &'a TokenId, _: EpochMs) -> BoxFuture<'a, Result<bool, Error>> {
+        async { Ok(true) }.boxed()
+    }
+
     fn authenticate<'a>(&'a self, _: &'a HeaderMap) -> BoxFuture<'a, Result<(OrganizationId, Permissions), Error>> {
         async { Err(Error::not_found("key")) }.boxed()
     }

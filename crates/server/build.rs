@@ -1,14 +1,18 @@
-//! Puts the live view page where the server embeds it from. A page that was not built is no reason not to build the server:
-//! it then says how to build the page.
+//! Puts the pages for people where the server embeds them from. A page that was not built is no reason not to build the
+//! server: it then says how to build the page.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
+    ["viewer", "terminal"].into_iter().try_for_each(embed)
+}
+
+fn embed(page: &str) -> io::Result<()> {
     let variable =
         |name| env::var_os(name).map(PathBuf::from).ok_or_else(|| io::Error::other(format!("{name} is not set")));
-    let built = variable("CARGO_MANIFEST_DIR")?.join("../../web/viewer/dist");
-    let embedded = variable("OUT_DIR")?.join("viewer");
+    let built = variable("CARGO_MANIFEST_DIR")?.join("../../web").join(page).join("dist");
+    let embedded = variable("OUT_DIR")?.join(page);
     if embedded.exists() {
         fs::remove_dir_all(&embedded)?;
     }

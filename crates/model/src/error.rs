@@ -20,6 +20,8 @@ pub enum Code {
     PlanLimitExceeded,
     InvalidState,
     ProfileInUse,
+    CapabilityDisabled,
+    DiskFull,
     NotImplemented,
     SchedulingFailed,
     Unavailable,

@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod rate;
 pub mod sandbox;
 pub mod session;
+pub mod ticket;
 pub mod token;
 pub mod webhook;
 pub mod wire;

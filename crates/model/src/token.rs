@@ -22,10 +22,12 @@ pub enum Scope {
     Control,
     /// Its files.
     Files,
+    /// Its terminals.
+    Terminal,
 }
 
 impl Scope {
-    const ALL: [Scope; 4] = [Scope::Cdp, Scope::View, Scope::Control, Scope::Files];
+    const ALL: [Scope; 5] = [Scope::Cdp, Scope::View, Scope::Control, Scope::Files, Scope::Terminal];
 
     /// The word in the token.
     pub fn as_str(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Scope {
             Scope::View => "view",
             Scope::Control => "control",
             Scope::Files => "files",
+            Scope::Terminal => "terminal",
         }
     }
 }
@@ -94,6 +97,14 @@ impl SigningKey {
             },
         };
         (parts.next().is_none() && now < claims.expires_at).then_some(claims)
+    }
+
+    /// A key of the same secret for another purpose: what is signed with one means nothing to the other.
+    pub(crate) fn for_purpose(&self, purpose: &str) -> Hmac<Sha256> {
+        // HMAC takes a key of any length; the error type exists for other MACs.
+        let mut derived = <Hmac<Sha256> as Mac>::new_from_slice(&self.0).unwrap_or_else(|_| unreachable!());
+        derived.update(purpose.as_bytes());
+        <Hmac<Sha256> as Mac>::new_from_slice(&derived.finalize().into_bytes()).unwrap_or_else(|_| unreachable!())
     }
 
     fn mac(&self, session: &SessionId, body: &str) -> Hmac<Sha256> {

@@ -50,7 +50,16 @@ const COMMON: [&str; 17] = [
 ];
 
 /// What only sandboxes announce.
-const SANDBOX: [&str; 5] = ["paused", "resumed", "checkpoint.created", "agent.task.completed", "agent.task.failed"];
+const SANDBOX: [&str; 8] = [
+    "pausing",
+    "paused",
+    "resumed",
+    "checkpoint.created",
+    "network.changed",
+    "network.refused",
+    "agent.task.completed",
+    "agent.task.failed",
+];
 
 /// Every event that a webhook can ask for.
 pub fn events() -> impl Iterator<Item = String> {

@@ -28,6 +28,9 @@ pub struct Register {
     pub slots_total: u32,
     /// What survived the restart.
     pub alive: Vec<Alive>,
+    /// The isolation drivers that work here, the default first.
+    #[serde(default)]
+    pub drivers: Vec<String>,
 }
 
 /// A run that a restarted node found alive.

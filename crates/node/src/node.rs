@@ -185,6 +185,7 @@ async fn register(shared: &Arc<Shared>) -> Result<Registered, NodeError> {
         reserve_total_mb: config.reserve_total_mb,
         slots_total: config.slots_total,
         alive: survivors(shared).await.into_iter().map(|run| alive(&run)).collect(),
+        drivers: vec!["native".to_owned()],
     };
     let sent = BootTime::now();
     let registered = shared.link.register(&register).await?;

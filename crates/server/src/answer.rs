@@ -41,6 +41,8 @@ pub fn dialect(code: Code) -> (StatusCode, &'static str) {
         Code::PlanLimitExceeded => (StatusCode::FORBIDDEN, "PLAN_LIMIT_EXCEEDED"),
         Code::InvalidState => (StatusCode::CONFLICT, "INVALID_STATE"),
         Code::ProfileInUse => (StatusCode::CONFLICT, "PROFILE_IN_USE"),
+        Code::CapabilityDisabled => (StatusCode::FORBIDDEN, "CAPABILITY_DISABLED"),
+        Code::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "DISK_FULL"),
         Code::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
         Code::SchedulingFailed => (StatusCode::SERVICE_UNAVAILABLE, "SCHEDULING_FAILED"),
         Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),

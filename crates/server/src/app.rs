@@ -10,7 +10,7 @@ use crate::upstream::health::UpstreamHealth;
 use crate::wake::Wakes;
 use crate::webhooks::Sender;
 use http::HeaderMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,6 +55,7 @@ pub struct Parts {
     pub snapshot: crate::health::Snapshots,
     draining: AtomicBool,
     regions: Mutex<HashMap<MachineId, String>>,
+    drivers: Mutex<BTreeMap<MachineId, Vec<String>>>,
 }
 
 /// Names of the deployment's secrets.
@@ -100,6 +101,7 @@ impl App {
             snapshot: Default::default(),
             draining: AtomicBool::new(false),
             regions: Mutex::default(),
+            drivers: Mutex::default(),
             config,
             store,
             objects,
@@ -195,7 +197,7 @@ impl App {
     }
 
     /// A token for the run of a session; `None` while it does not run.
-    fn connect_token(
+    pub fn connect_token(
         &self,
         session: &Session,
         scope: Scope,
@@ -241,6 +243,24 @@ impl App {
     /// A machine said where it is.
     pub fn note_region(&self, machine: &MachineId, region: &str) {
         self.regions().insert(machine.clone(), region.to_owned());
+    }
+
+    /// A machine said which isolation drivers work on it, its default first.
+    pub fn note_drivers(&self, machine: &MachineId, drivers: &[String]) {
+        self.drivers.lock().unwrap_or_else(PoisonError::into_inner).insert(machine.clone(), drivers.to_vec());
+    }
+
+    /// The isolation drivers of a machine, its default first.
+    pub fn drivers_of(&self, machine: &MachineId) -> Vec<String> {
+        let drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
+        drivers.get(machine).cloned().unwrap_or_default()
+    }
+
+    /// The isolation drivers of all machines.
+    pub fn drivers(&self) -> Vec<String> {
+        let drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: BTreeSet<&String> = drivers.values().flatten().collect();
+        all.into_iter().cloned().collect()
     }
 
     fn regions(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, String>> {

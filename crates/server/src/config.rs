@@ -32,6 +32,10 @@ pub struct ServerConfig {
     pub egress_hosts: BTreeMap<String, IpAddr>,
     /// Memory that placement promises to a browser of each weight.
     pub reserve_mb: ReserveMb,
+    /// Memory that placement promises to a sandbox.
+    pub sandbox_reserve_mb: u32,
+    /// How long a paused sandbox is kept before it is ended; 0 = for ever.
+    pub paused_kept_ms: u64,
     /// Memory of the browser itself; a capsule's limit is this and the weight's tier.
     pub browser_base_mb: u32,
     /// `idleTimeoutMs` where the client names none.
@@ -121,6 +125,8 @@ impl Default for ServerConfig {
             egress_profiles: EgressProfiles::default(),
             egress_hosts: BTreeMap::new(),
             reserve_mb: ReserveMb::default(),
+            sandbox_reserve_mb: 64,
+            paused_kept_ms: 30 * DAY_MS,
             browser_base_mb: 512,
             idle_timeout_default_ms: browser::IDLE_TIMEOUT_DEFAULT_MS,
             queue_deadline_ms: 60_000,
@@ -159,6 +165,17 @@ pub enum Class {
     FilesWrite,
     ProfilesRead,
     ProfilesWrite,
+    SandboxesCreate,
+    SandboxesRead,
+    SandboxesDelete,
+    /// What changes a sandbox: pause, resume, checkpoints, its network, documents.
+    SandboxesWrite,
+    SandboxesExec,
+    SandboxesCode,
+    SandboxesTerminal,
+    SandboxFilesRead,
+    SandboxFilesList,
+    SandboxFilesWrite,
     UsageRead,
     ApiKeysRead,
     ApiKeysWrite,
@@ -172,7 +189,7 @@ pub enum Class {
 
 impl Class {
     /// All classes.
-    pub const ALL: [Class; 15] = [
+    pub const ALL: [Class; 25] = [
         Class::BrowsersCreate,
         Class::BrowsersRead,
         Class::BrowsersDelete,
@@ -181,6 +198,16 @@ impl Class {
         Class::FilesWrite,
         Class::ProfilesRead,
         Class::ProfilesWrite,
+        Class::SandboxesCreate,
+        Class::SandboxesRead,
+        Class::SandboxesDelete,
+        Class::SandboxesWrite,
+        Class::SandboxesExec,
+        Class::SandboxesCode,
+        Class::SandboxesTerminal,
+        Class::SandboxFilesRead,
+        Class::SandboxFilesList,
+        Class::SandboxFilesWrite,
         Class::UsageRead,
         Class::ApiKeysRead,
         Class::ApiKeysWrite,
@@ -201,6 +228,16 @@ impl Class {
             Class::FilesWrite => "files.write",
             Class::ProfilesRead => "profiles.read",
             Class::ProfilesWrite => "profiles.write",
+            Class::SandboxesCreate => "sandboxes.create",
+            Class::SandboxesRead => "sandboxes.read",
+            Class::SandboxesDelete => "sandboxes.delete",
+            Class::SandboxesWrite => "sandboxes.write",
+            Class::SandboxesExec => "sandboxes.exec",
+            Class::SandboxesCode => "sandboxes.code",
+            Class::SandboxesTerminal => "sandboxes.terminal",
+            Class::SandboxFilesRead => "sandbox_files.read",
+            Class::SandboxFilesList => "sandbox_files.list",
+            Class::SandboxFilesWrite => "sandbox_files.write",
             Class::UsageRead => "usage.read",
             Class::ApiKeysRead => "api_keys.read",
             Class::ApiKeysWrite => "api_keys.write",
@@ -214,17 +251,25 @@ impl Class {
     /// The documented figures.
     pub fn documented(self) -> RateLimit {
         match self {
-            Class::BrowsersCreate => RateLimit { per_minute: 60, burst: 20 },
-            Class::BrowsersDelete => RateLimit { per_minute: 120, burst: 30 },
+            Class::BrowsersCreate | Class::SandboxesCreate => RateLimit { per_minute: 60, burst: 20 },
+            Class::BrowsersDelete | Class::SandboxesDelete => RateLimit { per_minute: 120, burst: 30 },
             Class::UsageRead => RateLimit { per_minute: 30, burst: 10 },
             Class::BrowsersWrite
             | Class::FilesWrite
             | Class::ProfilesWrite
+            | Class::SandboxesWrite
+            | Class::SandboxesExec
+            | Class::SandboxesCode
+            | Class::SandboxFilesRead
+            | Class::SandboxFilesList
+            | Class::SandboxFilesWrite
             | Class::ApiKeysWrite
             | Class::WebhooksWrite => WRITE_DEFAULT,
             Class::BrowsersRead
             | Class::FilesRead
             | Class::ProfilesRead
+            | Class::SandboxesRead
+            | Class::SandboxesTerminal
             | Class::ApiKeysRead
             | Class::WebhooksRead
             | Class::Admin

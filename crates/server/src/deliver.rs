@@ -19,11 +19,12 @@ use std::time::Duration;
 use vitrine_model::Error;
 
 /// Types that no browser runs anything of. Everything else is bytes.
-const HARMLESS: [&str; 14] = [
+const HARMLESS: [&str; 15] = [
     "application/gzip",
     "application/json",
     "application/octet-stream",
     "application/pdf",
+    "application/x-tar",
     "application/zip",
     "audio/mpeg",
     "image/gif",
@@ -92,6 +93,16 @@ fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
 }
 
+/// The beginning of an answer that no browser takes for a page of ours.
+pub fn contained(name: &str, content_type: &str, inline: bool) -> http::response::Builder {
+    Response::builder()
+        .header(CONTENT_TYPE, harmless(content_type))
+        .header(CONTENT_DISPOSITION, disposition(name, inline))
+        .header(CONTENT_SECURITY_POLICY, CONTAINED)
+        .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(CACHE_CONTROL, "private, no-store")
+}
+
 /// Answers with all of it or with the part that is asked for; `open` brings the bytes of either.
 pub async fn deliver<F>(
     headers: &HeaderMap,
@@ -101,13 +112,7 @@ pub async fn deliver<F>(
 where
     F: Future<Output = Result<BoxStream<'static, io::Result<Bytes>>, Error>>,
 {
-    let response = Response::builder()
-        .header(CONTENT_TYPE, harmless(content.content_type))
-        .header(CONTENT_DISPOSITION, disposition(content.name, content.inline))
-        .header(CONTENT_SECURITY_POLICY, CONTAINED)
-        .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .header(CACHE_CONTROL, "private, no-store")
-        .header(ACCEPT_RANGES, "bytes");
+    let response = contained(content.name, content.content_type, content.inline).header(ACCEPT_RANGES, "bytes");
     let response = match content.etag.and_then(|etag| HeaderValue::from_str(&quoted(etag)).ok()) {
         Some(etag) => response.header(ETAG, etag),
         None => response,

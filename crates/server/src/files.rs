@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use hyper::body::Body as _;
 use serde::{Deserialize, Serialize};
 use std::future::ready;
@@ -140,6 +140,16 @@ pub async fn read(
 
 /// Puts a file, streamed; one that grows past the limit is broken off, and the machine keeps nothing of it.
 pub async fn write(connected: Connected, path: &str, body: Body, limits: UploadLimits) -> Result<WrittenFile, Error> {
+    run::json(put(connected, run::request(Method::PUT, &raw(path), Body::empty())?, body, limits).await?).await
+}
+
+/// Sends a request with a client's body, streamed; one that grows past the limit is broken off, and so is told the client.
+pub async fn put(
+    connected: Connected,
+    request: Request<Body>,
+    body: Body,
+    limits: UploadLimits,
+) -> Result<Response, Error> {
     let too_large = || {
         let message = format!("the file is larger than {} bytes", limits.bytes_max);
         Error::new(Code::PayloadTooLarge, message).with("limit", limits.bytes_max)
@@ -151,19 +161,16 @@ pub async fn write(connected: Connected, path: &str, body: Body, limits: UploadL
     }
     let (told, passed) = tokio::sync::oneshot::channel();
     let bytes = within(bytes_of(body, limits.pause_max), limits.bytes_max, told);
-    let mut request = run::request(Method::PUT, &raw(path), Body::from_stream(bytes))?;
+    let mut request = request.map(|_| Body::from_stream(bytes));
     if let Some(size) = announced.exact() {
         request.headers_mut().insert(CONTENT_LENGTH, size.into());
     }
-    match run::ask(connected, request, UPLOAD_TIME_MAX).await {
-        Ok(written) => run::json(written).await,
-        // The machine only sees that the body broke off; we know why.
-        Err(error) => Err(match { passed }.try_recv() {
-            Ok(BrokeOff::TooLarge) => too_large(),
-            Ok(BrokeOff::Client) => Error::invalid("body", "broke off, or paused for too long"),
-            Err(_) => error,
-        }),
-    }
+    // The machine only sees that the body broke off; we know why.
+    run::ask(connected, request, UPLOAD_TIME_MAX).await.map_err(|error| match { passed }.try_recv() {
+        Ok(BrokeOff::TooLarge) => too_large(),
+        Ok(BrokeOff::Client) => Error::invalid("body", "broke off, or paused for too long"),
+        Err(_) => error,
+    })
 }
 
 /// Why a file that is put ends before its end.

@@ -54,6 +54,7 @@ pub struct Health {
     pub machines: HealthMachines,
     pub sessions: HealthSessions,
     pub errors: HealthErrors,
+    pub isolation: HealthIsolation,
     /// Why it is not healthy, for a person to read.
     pub reasons: Vec<String>,
     /// Of this server.
@@ -78,6 +79,14 @@ pub struct HealthSessions {
 pub struct HealthErrors {
     #[serde(rename = "last5min")]
     pub last_5_min: u64,
+}
+
+/// What separates sandboxes from each other and from the machine.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct HealthIsolation {
+    /// Of all machines; a sandbox may ask for one of them.
+    #[schema(example = json!(["native"]))]
+    pub drivers: Vec<String>,
 }
 
 impl App {
@@ -123,6 +132,7 @@ impl App {
             timestamp: now,
             machines: machines.unwrap_or_default(),
             sessions: HealthSessions { active: live.unwrap_or_default() },
+            isolation: HealthIsolation { drivers: self.drivers() },
             errors: HealthErrors { last_5_min: snapshot.map_or(0, |snapshot| snapshot.ends.platform_errors) },
             reasons,
             version: env!("CARGO_PKG_VERSION"),

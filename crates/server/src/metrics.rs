@@ -11,7 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use vitrine_model::{EndReason, MachineId, Status};
+use vitrine_model::{EndReason, Kind, MachineId, Status};
 use vitrine_store::{Counts, Machine, MachineState, Session};
 
 /// Seconds from the request to `ready`: from a warm pool to a cold machine.
@@ -25,7 +25,13 @@ struct Reason {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InStatus {
+    kind: &'static str,
     status: &'static str,
 }
 
@@ -58,9 +64,9 @@ pub struct Metrics {
     registry: Registry,
     /// The gateway's share.
     pub gateway: GatewayMetrics,
-    created: Counter,
+    created: Family<OfKind, Counter>,
     ended: Family<Reason, Counter>,
-    ready: Histogram,
+    ready: Family<OfKind, Histogram>,
     rate_limited: Family<OfClass, Counter>,
     requests: Family<OfRequest, Counter>,
     request_seconds: Histogram,
@@ -78,9 +84,9 @@ impl Metrics {
         let mut registry = Registry::with_prefix("vitrine");
         let metrics = Self {
             gateway: GatewayMetrics::default(),
-            created: Counter::default(),
+            created: Family::default(),
             ended: Family::default(),
-            ready: Histogram::new(READY_SECONDS),
+            ready: Family::new_with_constructor(|| Histogram::new(READY_SECONDS)),
             rate_limited: Family::default(),
             requests: Family::default(),
             request_seconds: Histogram::new(REQUEST_SECONDS),
@@ -92,9 +98,9 @@ impl Metrics {
             warm_by_machine: Mutex::default(),
             registry: Registry::default(),
         };
-        registry.register("sessions_created", "Sessions that were queued", metrics.created.clone());
+        registry.register("sessions_created", "Sessions that were queued, by kind", metrics.created.clone());
         registry.register("sessions_over", "Sessions that ended or failed, by reason", metrics.ended.clone());
-        registry.register_with_unit("ready", "From the request to ready", Unit::Seconds, metrics.ready.clone());
+        registry.register_with_unit("ready", "From the request to ready, by kind", Unit::Seconds, metrics.ready.clone());
         registry.register("rate_limited", "Requests that came too soon, by class", metrics.rate_limited.clone());
         registry.register("requests", "Requests answered", metrics.requests.clone());
         registry.register_with_unit(
@@ -103,7 +109,7 @@ impl Metrics {
             Unit::Seconds,
             metrics.request_seconds.clone(),
         );
-        registry.register("sessions", "Sessions that are not over, by status", metrics.sessions.clone());
+        registry.register("sessions", "Sessions that are not over, by kind and status", metrics.sessions.clone());
         registry.register(
             "machine_reserve_mb",
             "Memory that placement may promise and has promised",
@@ -117,14 +123,15 @@ impl Metrics {
     }
 
     /// A session was queued.
-    pub fn created(&self) {
-        self.created.inc();
+    pub fn created(&self, kind: Kind) {
+        self.created.get_or_create(&OfKind { kind: kind.as_str() }).inc();
     }
 
     /// A session is ready.
     pub fn ready(&self, session: &Session) {
         if let Some(started_at) = session.started_at {
-            self.ready.observe(started_at.saturating_sub(session.created_at) as f64 / 1_000.0);
+            let seconds = started_at.saturating_sub(session.created_at) as f64 / 1_000.0;
+            self.ready.get_or_create(&OfKind { kind: session.kind().as_str() }).observe(seconds);
         }
     }
 
@@ -160,9 +167,12 @@ impl Metrics {
 
     /// The text for Prometheus, with the gauges as they are in the rows.
     pub fn text(&self, counts: &Counts, machines: &[Machine]) -> Result<String, std::fmt::Error> {
-        for status in Status::ALL.into_iter().filter(|status| !status.is_terminal()) {
-            let count = counts.sessions_in(status);
-            self.sessions.get_or_create(&InStatus { status: status.as_str() }).set(count as i64);
+        for (kind, status) in [Kind::Browser, Kind::Sandbox].into_iter().flat_map(|kind| Status::ALL.map(|status| (kind, status))) {
+            if status.is_terminal() {
+                continue;
+            }
+            let label = InStatus { kind: kind.as_str(), status: status.as_str() };
+            self.sessions.get_or_create(&label).set(counts.sessions_of(kind, status) as i64);
         }
         let mut warm = self.warm_by_machine.lock().unwrap_or_else(PoisonError::into_inner);
         warm.retain(|known, _| {

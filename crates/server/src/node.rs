@@ -198,6 +198,7 @@ async fn register(
     let register: Register = read(&body)?;
     let lease_ms = i64::try_from(app.config.lease_ms).unwrap_or(i64::MAX);
     app.note_region(&register.machine, &register.region_code);
+    app.note_drivers(&register.machine, &register.drivers);
     let registration = app.store.register_machine(&register, app.clock.now(), lease_ms).await?;
     let epoch = registration.epoch;
     let Register { machine, version, .. } = &register;

@@ -25,6 +25,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Stands for the path of requests that no route matched: paths are without bound.
 const NO_ROUTE: &str = "none";
 
+/// Beginnings of routes that take as long as what a client or a node asks for.
+const WAITING: [&str; 5] = [
+    "/internal/",
+    "/v1/sandboxes/exec",
+    "/v1/sandboxes/code",
+    "/v1/sandboxes/checkpoint",
+    "/v1/sandboxes/documents/",
+];
+
 /// On every answer that does not say otherwise itself.
 const CAREFUL: [(HeaderName, &str); 5] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -43,7 +52,8 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE.to_owned(), |path| path.as_str().to_owned());
     // What waits for something to happen says nothing about how fast we are.
-    let waits = route.starts_with("/internal/") || request.uri().query().is_some_and(|query| query.contains("waitMs="));
+    let waits = WAITING.iter().any(|waiting| route.starts_with(waiting))
+        || request.uri().query().is_some_and(|query| query.contains("waitMs="));
     let origin = allowed_origin(&app, request.headers());
     let preflight = method == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &origin {

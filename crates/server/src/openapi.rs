@@ -27,10 +27,35 @@ const OPERATOR_KEY: &str = "operatorKey";
 pub const REQUIRES: &str = "x-requires";
 
 /// Operations on things that may be in the wrong state for them.
-const NEEDS_A_STATE: [&str; 5] = ["rotateApiKey", "changeBrowser", "createLiveView", "createScreenshot", "writeFile"];
+const NEEDS_A_STATE: [&str; 24] = [
+    "rotateApiKey",
+    "changeBrowser",
+    "createLiveView",
+    "createScreenshot",
+    "writeFile",
+    "changeSandbox",
+    "pauseSandbox",
+    "resumeSandbox",
+    "execInSandbox",
+    "runCodeInSandbox",
+    "openTerminal",
+    "readSandboxFile",
+    "writeSandboxFile",
+    "statSandboxFile",
+    "listSandboxFiles",
+    "deleteSandboxFile",
+    "moveSandboxFile",
+    "makeSandboxFolder",
+    "downloadSandboxFile",
+    "uploadSandboxFile",
+    "watchSandboxFiles",
+    "createCheckpoint",
+    "restoreCheckpoint",
+    "convertDocument",
+];
 
 /// What the document says of the whole.
-const DESCRIPTION: &str = "Browsers for programs, which people can look into. Every id is 32 characters of `a-z0-9`, \
+const DESCRIPTION: &str = "Browsers and sandboxes for programs, which people can look into. Every id is 32 characters of `a-z0-9`, \
 every time is epoch milliseconds, ids travel in the query or the body, unknown fields of a body are ignored and a wrong \
 one is named. Errors are `{ error, code, … }`. Every answer to a key carries `X-RateLimit-Limit` (a minute), \
 `X-RateLimit-Remaining` and `X-RateLimit-Reset` (the second since the epoch at which the whole burst is there again); a \
@@ -79,6 +104,10 @@ pub fn document() -> OpenApi {
         .tags(Some([
             tag("Browser sessions", "A real Chromium, isolated, metered, driven over the DevTools protocol."),
             tag("Files and artifacts", "What goes into a session and what it leaves behind."),
+            tag("Sandboxes", "A Linux of its own: isolated, metered, paused and resumed."),
+            tag("Sandbox programs", "Commands, code, terminals."),
+            tag("Sandbox files", "What is on a sandbox's disk, one file or a whole folder."),
+            tag("Sandbox checkpoints", "What is kept of a sandbox: its workspace, its artifacts."),
             tag("Profiles", "Logins that outlive their session."),
             tag("Usage", "What was used."),
             tag("API keys", "Who may do what."),

@@ -87,6 +87,10 @@ async fn deadlines(app: App) -> Result<Option<Duration>, StoreError> {
     let mut moved = app.store.requeue_overdue(now).await?;
     moved.extend(app.store.fail_overdue_queued(now).await?);
     moved.extend(app.store.end_expired(now).await?);
+    if app.config.paused_kept_ms > 0 {
+        let paused_before = now.saturating_sub_unsigned(app.config.paused_kept_ms);
+        moved.extend(app.store.end_long_paused(paused_before, now).await?);
+    }
     moved.iter().for_each(|session| app.moved(session));
     // Each call takes a bounded number: what moved may have more behind it.
     Ok((!moved.is_empty()).then_some(Duration::ZERO))
@@ -122,6 +126,8 @@ async fn sweep(app: App) -> Result<Option<Duration>, StoreError> {
     let now = app.clock.now();
     app.store.delete_expired(now).await?;
     while app.store.drop_expired_artifacts(now).await? > 0 {}
+    while app.store.drop_expired_checkpoints(now).await? > 0 {}
+    while app.store.drop_loose_packs(now).await? > 0 {}
     if app.config.profiles_kept_ms > 0 {
         app.store.remove_stale_profiles(now.saturating_sub_unsigned(app.config.profiles_kept_ms), now).await?;
     }

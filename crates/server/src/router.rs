@@ -2,7 +2,7 @@
 
 use crate::admin::{keys, machines, organizations, overview};
 use crate::app::App;
-use crate::cloud::{api_keys, browsers, profiles, usage, webhooks};
+use crate::cloud::{api_keys, browsers, profiles, sandboxes, usage, webhooks};
 use crate::config::Class;
 use crate::gate::{Gate, admit};
 use crate::{artifacts, docs, health, node, observe, openapi};
@@ -12,7 +12,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 use vitrine_model::Permission::{
-    ApiKeysManage, BrowserSessionsCreate, BrowserSessionsDelete, BrowserSessionsRead, OrgBilling, WebhooksManage,
+    ApiKeysManage, BrowserSessionsCreate, BrowserSessionsDelete, BrowserSessionsRead, OrgBilling,
+    SandboxSessionsCreate, SandboxSessionsDelete, SandboxSessionsExec, SandboxSessionsRead, WebhooksManage,
 };
 
 /// The operations and their document.
@@ -32,6 +33,32 @@ fn operations(app: &App) -> (Router<App>, OpenApi) {
         .routes(key(Class::FilesWrite, BrowserSessionsCreate, routes!(browsers::files::write)))
         .routes(key(Class::FilesRead, BrowserSessionsRead, routes!(browsers::artifacts::list)))
         .routes(key(Class::FilesRead, BrowserSessionsRead, routes!(browsers::artifacts::download)))
+        .routes(key(Class::SandboxesCreate, SandboxSessionsCreate, routes!(sandboxes::create::create)))
+        .routes(key(Class::SandboxesRead, SandboxSessionsRead, routes!(sandboxes::read::read)))
+        .routes(key(Class::SandboxesDelete, SandboxSessionsDelete, routes!(sandboxes::end::end)))
+        .routes(key(Class::SandboxesWrite, SandboxSessionsExec, routes!(sandboxes::change::change)))
+        .routes(key(Class::SandboxesWrite, SandboxSessionsDelete, routes!(sandboxes::pause::pause)))
+        .routes(key(Class::SandboxesWrite, SandboxSessionsCreate, routes!(sandboxes::pause::resume)))
+        .routes(key(Class::SandboxesRead, SandboxSessionsRead, routes!(sandboxes::runtime::read)))
+        .routes(key(Class::SandboxesExec, SandboxSessionsExec, routes!(sandboxes::exec::exec)))
+        .routes(key(Class::SandboxesCode, SandboxSessionsExec, routes!(sandboxes::code::run)))
+        .routes(key(Class::SandboxesTerminal, SandboxSessionsExec, routes!(sandboxes::terminal::open)))
+        .routes(key(Class::SandboxFilesRead, SandboxSessionsExec, routes!(sandboxes::files::read)))
+        .routes(key(Class::SandboxFilesWrite, SandboxSessionsExec, routes!(sandboxes::files::write)))
+        .routes(key(Class::SandboxFilesRead, SandboxSessionsExec, routes!(sandboxes::files::stat)))
+        .routes(key(Class::SandboxFilesList, SandboxSessionsExec, routes!(sandboxes::folders::list)))
+        .routes(key(Class::SandboxFilesWrite, SandboxSessionsExec, routes!(sandboxes::folders::make)))
+        .routes(key(Class::SandboxFilesWrite, SandboxSessionsExec, routes!(sandboxes::folders::rename)))
+        .routes(key(Class::SandboxFilesWrite, SandboxSessionsExec, routes!(sandboxes::folders::delete)))
+        .routes(key(Class::SandboxFilesRead, SandboxSessionsExec, routes!(sandboxes::raw::read)))
+        .routes(key(Class::SandboxFilesWrite, SandboxSessionsExec, routes!(sandboxes::raw::write)))
+        .routes(key(Class::SandboxFilesRead, SandboxSessionsExec, routes!(sandboxes::watch::watch)))
+        .routes(key(Class::SandboxesWrite, SandboxSessionsExec, routes!(sandboxes::checkpoints::create)))
+        .routes(key(Class::SandboxesRead, SandboxSessionsRead, routes!(sandboxes::checkpoints::list)))
+        .routes(key(Class::SandboxesWrite, SandboxSessionsExec, routes!(sandboxes::checkpoints::restore)))
+        .routes(key(Class::SandboxesRead, SandboxSessionsRead, routes!(sandboxes::artifacts::list)))
+        .routes(key(Class::SandboxesRead, SandboxSessionsRead, routes!(sandboxes::artifacts::download)))
+        .routes(key(Class::SandboxesWrite, SandboxSessionsExec, routes!(sandboxes::documents::convert)))
         .routes(key(Class::ProfilesRead, BrowserSessionsRead, routes!(profiles::list)))
         .routes(key(Class::ProfilesWrite, BrowserSessionsDelete, routes!(profiles::delete)))
         .routes(key(Class::UsageRead, OrgBilling, routes!(usage::read)))
@@ -63,6 +90,7 @@ fn operations(app: &App) -> (Router<App>, OpenApi) {
 pub fn public(app: &App, gateway: Router) -> Router {
     let (operations, document) = operations(app);
     let mut router = operations.merge(docs::router(&document)).merge(artifacts::router());
+    router = router.merge(sandboxes::absent::router(app));
     if app.config.join_token.is_some() {
         router = router.merge(node::router());
     }

@@ -5,7 +5,7 @@ use crate::gate::authenticate;
 use crate::gateway::{Known, Sessions};
 use futures_util::future::BoxFuture;
 use http::HeaderMap;
-use vitrine_model::{Error, OrganizationId, Permissions, SessionId, TokenId};
+use vitrine_model::{EpochMs, Error, OrganizationId, Permissions, SessionId, TokenId};
 
 impl Sessions for App {
     fn look_up<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Option<Known>, Error>> {
@@ -24,6 +24,19 @@ impl Sessions for App {
 
     fn is_revoked<'a>(&'a self, session: &'a SessionId, token: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
         Box::pin(async move { self.store.is_token_revoked(session, token).await.map_err(Error::internal) })
+    }
+
+    fn token_id(&self) -> TokenId {
+        TokenId::new(self.clock.now(), self.entropy.as_ref())
+    }
+
+    fn use_up<'a>(
+        &'a self,
+        session: &'a SessionId,
+        token: &'a TokenId,
+        expires_at: EpochMs,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move { self.store.revoke_token(session, token, expires_at).await.map_err(Error::internal) })
     }
 
     fn authenticate<'a>(

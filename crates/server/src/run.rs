@@ -4,14 +4,15 @@
 //! machine; an answer's head comes in time or not at all; bodies are streamed both ways.
 
 use crate::app::App;
+use crate::deliver::bytes_of;
 use crate::gateway::{ByteStream, Connected};
 use crate::request::body;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, select};
-use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -30,6 +31,10 @@ use vitrine_store::Session;
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 /// Largest answer that is read whole: the list of a session's files.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The content type of server-sent events.
+pub const EVENTS: &str = "text/event-stream";
+/// A run comments its events every 15 s.
+const EVENTS_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Longest refusal of a machine that is passed on, in characters.
 const REFUSAL_CHARS_MAX: usize = 300;
 
@@ -50,16 +55,33 @@ pub fn json_request(method: Method, path: &str, body: &impl Serialize) -> Result
 
 /// Asks a run; what it refuses is an error.
 pub async fn ask(connected: Connected, request: Request<Body>, limit: Duration) -> Result<Response<Body>, Error> {
-    let unanswered = |cause: &dyn std::fmt::Display| {
-        Error::new(Code::Unavailable, "the machine that runs the session did not answer").because(cause)
-    };
-    let response = match timeout(limit, exchange(connected.stream, request)).await {
-        Ok(answered) => answered.map_err(|cause| unanswered(&cause))?,
-        Err(late) => return Err(unanswered(&late)),
-    };
+    let response = answered(connected, request, limit).await?;
     match response.status().is_success() {
         true => Ok(response),
         false => Err(refusal(response).await),
+    }
+}
+
+/// Asks a run for a part of something: that there is no such part is an answer.
+pub async fn ask_for_part(
+    connected: Connected,
+    request: Request<Body>,
+    limit: Duration,
+) -> Result<Response<Body>, Error> {
+    let response = answered(connected, request, limit).await?;
+    match response.status().is_success() || response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        true => Ok(response),
+        false => Err(refusal(response).await),
+    }
+}
+
+async fn answered(connected: Connected, request: Request<Body>, limit: Duration) -> Result<Response<Body>, Error> {
+    let unanswered = |cause: &dyn std::fmt::Display| {
+        Error::new(Code::Unavailable, "the machine that runs the session did not answer").because(cause)
+    };
+    match timeout(limit, exchange(connected.stream, request)).await {
+        Ok(answered) => answered.map_err(|cause| unanswered(&cause)),
+        Err(late) => Err(unanswered(&late)),
     }
 }
 
@@ -78,12 +100,46 @@ async fn refusal(response: Response<Body>) -> Error {
         StatusCode::NOT_FOUND => Code::NotFound,
         StatusCode::CONFLICT => Code::InvalidState,
         StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
+        StatusCode::INSUFFICIENT_STORAGE => Code::DiskFull,
+        StatusCode::NOT_IMPLEMENTED => Code::NotImplemented,
         _ => Code::Unavailable,
     };
     let limits = body::Limits { bytes_max: ANSWER_BYTES_MAX, time_max: ANSWER_TIME_MAX };
     let body = body::object(response.into_body(), limits).await.unwrap_or_default();
     let text = body.get("error").and_then(Value::as_str).unwrap_or("the machine refused");
-    Error::new(code, text.chars().take(REFUSAL_CHARS_MAX).collect::<String>())
+    let error = Error::new(code, text.chars().take(REFUSAL_CHARS_MAX).collect::<String>());
+    match text.split_once(": ").filter(|(field, _)| code == Code::InvalidRequest && is_field(field)) {
+        Some((field, _)) => error.with("field", field),
+        None => error,
+    }
+}
+
+fn is_field(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
+}
+
+/// A run's JSON, passed on as it came: what it answers is the API's own.
+pub fn pass(response: Response<Body>) -> Response<Body> {
+    let mut passed = Response::new(response.into_body());
+    passed.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    passed
+}
+
+/// A run's events, passed on as they come.
+pub fn pass_events(response: Response<Body>) -> Response<Body> {
+    // Its comments come often enough that a run which says nothing for so long is gone.
+    let mut passed = Response::new(Body::from_stream(bytes_of(response.into_body(), EVENTS_PAUSE_MAX)));
+    let headers = passed.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
+    // Proxies of one kind keep events back until there is a page of them, unless told not to.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    passed
+}
+
+/// Whether a client asks for events rather than one answer.
+pub fn wants_events(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == EVENTS))
 }
 
 async fn exchange(stream: Box<dyn ByteStream>, request: Request<Body>) -> Result<Response<Body>, Cause> {
@@ -126,6 +182,17 @@ impl HttpBody for Driven {
 }
 
 impl App {
+    /// Asks a session's own interface. `what` says what is not possible while it does not run.
+    pub async fn ask_run(
+        &self,
+        session: &Session,
+        what: &str,
+        request: Request<Body>,
+        limit: Duration,
+    ) -> Result<Response<Body>, Error> {
+        ask(self.dial_run(session, what).await?, request, limit).await
+    }
+
     /// A stream to a session's own interface. Fails while it does not run.
     pub async fn dial_run(&self, session: &Session, what: &str) -> Result<Connected, Error> {
         let (true, Some(run), Some(machine)) = (session.status.is_running(), &session.run, &session.machine) else {

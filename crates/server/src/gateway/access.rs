@@ -10,6 +10,7 @@ use http::header::AUTHORIZATION;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
+use vitrine_model::ticket::{TICKET_MS, Ticket};
 use vitrine_model::token::{Claims, Scope};
 use vitrine_model::wire::{Dial, DialError, Purpose};
 use vitrine_model::{Code, EpochMs, Error, MachineId, Permission, RunId, SessionId, TokenId};
@@ -41,13 +42,14 @@ pub(super) enum Guard {
     },
 }
 
-/// What a viewer wants of a session.
+/// What a page wants of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     /// The picture, acting in it where the token lets.
     Picture,
     ReadFiles,
     WriteFiles,
+    Terminal,
 }
 
 impl Want {
@@ -56,11 +58,31 @@ impl Want {
             Want::Picture => matches!(scope, Scope::View | Scope::Control),
             Want::ReadFiles => matches!(scope, Scope::View | Scope::Control | Scope::Files),
             Want::WriteFiles => matches!(scope, Scope::Control | Scope::Files),
+            Want::Terminal => scope == Scope::Terminal,
         }
     }
 }
 
 impl Access {
+    /// Of one connection to a terminal. What a ticket opened stays open for as long as its session.
+    pub(super) fn of_ticket(ticket: Ticket, token: &str) -> Self {
+        let Ticket { session, run, machine, expires_s, .. } = ticket;
+        let expires_at = expires_s.saturating_mul(1_000);
+        Self { session, run, machine, expires_at, token: Some(token.to_owned()), token_id: None }
+    }
+
+    /// A ticket for one connection to a terminal of the session.
+    pub(super) fn ticket(&self, terminal: Option<u64>, id: TokenId, now: EpochMs) -> Ticket {
+        Ticket {
+            session: self.session.clone(),
+            run: self.run.clone(),
+            machine: self.machine.clone(),
+            terminal,
+            id,
+            expires_s: (now + TICKET_MS) / 1_000,
+        }
+    }
+
     /// What has to stay good.
     pub(super) fn guard(&self) -> Guard {
         match (&self.token, &self.token_id) {
@@ -100,8 +122,8 @@ impl Gateway {
         Ok(Access { session, run, machine, expires_at: known.token_expires_at, token: None, token_id: None })
     }
 
-    /// Lets a viewer in by a token; answers also whether it may act.
-    pub(super) async fn admit_viewer(
+    /// Lets a page in by its token; answers also whether it may act.
+    pub(super) async fn admit_page(
         &self,
         session: SessionId,
         token: &str,

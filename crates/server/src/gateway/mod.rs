@@ -15,12 +15,13 @@ mod discovery;
 mod flow;
 mod frame;
 mod metrics;
+mod pages;
 mod public_url;
 mod refusal;
 mod registry;
 mod splice;
+pub(crate) mod terminal;
 mod view;
-mod viewer;
 
 pub use config::GatewayConfig;
 pub use metrics::GatewayMetrics;
@@ -32,7 +33,7 @@ use address::{Address, Target};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use client::Handshake;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, pending, select};
@@ -99,6 +100,17 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// Whether a token of the session was revoked.
     fn is_revoked<'a>(&'a self, session: &'a SessionId, token: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>>;
+
+    /// A new id of a token.
+    fn token_id(&self) -> TokenId;
+
+    /// Uses up a token that is good for once: whether it was still good. Remembered until it would have expired.
+    fn use_up<'a>(
+        &'a self,
+        session: &'a SessionId,
+        token: &'a TokenId,
+        expires_at: EpochMs,
+    ) -> BoxFuture<'a, Result<bool, Error>>;
 }
 
 /// Why the gateway leaves a client.
@@ -141,12 +153,16 @@ impl Gateway {
         Self { nodes, sessions, signing_key, public, clock, metrics, config: Arc::new(config), registry }
     }
 
-    /// Everything under `/cdp/` and `/view/`.
+    /// Everything under `/cdp/`, `/view/` and `/t/`.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/cdp/{*path}", any(cdp))
-            .route("/view/{session}", get(viewer::page))
-            .route("/view/assets/{hash}/{name}", get(viewer::asset))
+            .route("/view/{session}", get(pages::viewer))
+            .route("/view/assets/{hash}/{name}", get(pages::viewer_asset))
+            .route("/t/{session}", get(pages::terminal))
+            .route("/t/assets/{hash}/{name}", get(pages::terminal_asset))
+            .route("/t/{session}/ticket", post(terminal::ticket))
+            .route("/t/{session}/ws", any(terminal::socket))
             .route("/view/{session}/ws", any(view::socket))
             .route("/view/{session}/files", get(view::files))
             .route("/view/{session}/files/raw", get(view::read).put(view::write))

@@ -68,6 +68,16 @@ impl Base {
         self.http(&format!("/view/{session}#token={token}"))
     }
 
+    /// The URL of one connection to a terminal.
+    pub fn terminal(&self, session: &SessionId, ticket: &str) -> String {
+        self.ws(&format!("/t/{session}/ws?token={ticket}"))
+    }
+
+    /// The page with a terminal. The token stands in the fragment, which no browser sends anywhere.
+    pub fn terminal_page(&self, session: &SessionId, token: &str, terminal: u64) -> String {
+        self.http(&format!("/t/{session}#token={token}&terminal={terminal}"))
+    }
+
     /// Host and prefix, without a scheme.
     pub fn address(&self) -> String {
         format!("{}{}", self.authority, self.prefix)

@@ -15,19 +15,22 @@ use std::sync::Arc;
 use vitrine_model::wire::Purpose;
 use vitrine_model::{Code, Error, SessionId};
 
-/// Answers, and counts those who are turned away.
-fn told(gateway: &Gateway, answer: Result<Response, Refusal>) -> Response {
-    answer.unwrap_or_else(|refusal| {
-        gateway.metrics.refused.inc();
-        refusal.into_response()
-    })
+impl Gateway {
+    /// Answers, and counts those who are turned away.
+    pub(super) fn told(&self, answer: Result<Response, Refusal>) -> Response {
+        answer.unwrap_or_else(|refusal| {
+            self.metrics.refused.inc();
+            refusal.into_response()
+        })
+    }
 }
 
 fn session(text: &str) -> Result<SessionId, Error> {
     text.parse().map_err(|_| Error::not_found("session"))
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+/// The token of a page, in its requests' header.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value.and_then(|value| value.strip_prefix("Bearer "));
     token.ok_or_else(|| Error::new(Code::Unauthenticated, "expected Authorization: Bearer TOKEN"))
@@ -44,20 +47,20 @@ pub(super) async fn socket(
     let (parts, _) = request.into_parts();
     let joined = async {
         let token = query.text("token").unwrap_or_default();
-        let (access, control) = gateway.admit_viewer(session(&id)?, token, Want::Picture).await?;
+        let (access, control) = gateway.admit_page(session(&id)?, token, Want::Picture).await?;
         gateway.connect(&parts, upgrade, access, Purpose::View { control }, None).await
     };
-    told(&gateway, joined.await)
+    gateway.told(joined.await)
 }
 
 /// `GET /view/SESSION/files`: the list.
 pub(super) async fn files(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let listed = async {
-        let (mut access, _) = gateway.admit_viewer(session(&id)?, bearer(&headers)?, Want::ReadFiles).await?;
+        let (mut access, _) = gateway.admit_page(session(&id)?, bearer(&headers)?, Want::ReadFiles).await?;
         let connected = gateway.reach(&mut access, Purpose::Run).await?;
         Ok(Json(files::list(connected).await?).into_response())
     };
-    told(&gateway, listed.await)
+    gateway.told(listed.await)
 }
 
 /// `GET /view/SESSION/files/raw?path=`: a file.
@@ -68,12 +71,12 @@ pub(super) async fn read(
     headers: HeaderMap,
 ) -> Response {
     let read = async {
-        let (mut access, _) = gateway.admit_viewer(session(&id)?, bearer(&headers)?, Want::ReadFiles).await?;
+        let (mut access, _) = gateway.admit_page(session(&id)?, bearer(&headers)?, Want::ReadFiles).await?;
         let path = files::path(query.text("path"))?;
         let connected = gateway.reach(&mut access, Purpose::Run).await?;
         Ok(files::read(connected, path, &headers, gateway.config.file_pause_time()).await?)
     };
-    told(&gateway, read.await)
+    gateway.told(read.await)
 }
 
 /// `PUT /view/SESSION/files/raw?path=uploads/NAME`: a file that a person chose.
@@ -85,11 +88,11 @@ pub(super) async fn write(
     body: Body,
 ) -> Response {
     let written = async {
-        let (mut access, _) = gateway.admit_viewer(session(&id)?, bearer(&headers)?, Want::WriteFiles).await?;
+        let (mut access, _) = gateway.admit_page(session(&id)?, bearer(&headers)?, Want::WriteFiles).await?;
         let path = files::upload_path(query.text("path"))?;
         let connected = gateway.reach(&mut access, Purpose::Run).await?;
         let written = files::write(connected, path, body, gateway.config.upload_limits()).await?;
         Ok((StatusCode::CREATED, Json(written)).into_response())
     };
-    told(&gateway, written.await)
+    gateway.told(written.await)
 }

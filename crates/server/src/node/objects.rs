@@ -1,4 +1,5 @@
-//! `/internal/node/objects`: a node brings what a session leaves behind, and asks for the profile that one starts from.
+//! `/internal/node/objects`: a node brings what a session leaves behind, and asks for what one starts from: a profile, a
+//! checkpoint.
 //!
 //! The bytes go to the object store first, under a key that no row shows; the guarded row makes them visible.
 
@@ -17,8 +18,16 @@ use vitrine_model::api_key::hexadecimal;
 use vitrine_model::artifact::is_name;
 use vitrine_model::wire::{OBJECT_HEADER, Object, ObjectAnswer, ObjectRequest};
 use vitrine_model::{EpochMs, Error};
-use vitrine_store::{Bringing, NewArtifact, NewProfile, ObjectError, ObjectKey};
+use vitrine_store::{Bringing, NewArtifact, NewCheckpoint, NewPack, NewProfile, ObjectError, ObjectKey};
 
+/// Largest pack: a node makes them of about 8 MiB, and one piece of a file never fills more than another.
+const PACK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Largest list of what a checkpoint holds: a million files.
+const LIST_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Packs of a checkpoint: hundreds of gigabytes.
+const PACKS_MAX: usize = 65_536;
+/// Checkpoints that a sandbox may have.
+const CHECKPOINTS_MAX: u32 = 1_000;
 /// Longest content type that is kept, in bytes.
 const CONTENT_TYPE_BYTES_MAX: usize = 128;
 
@@ -47,6 +56,12 @@ pub(super) async fn put(
     let Some(session) = app.store.session_of_object(&request).await? else {
         return Ok(Json(ObjectAnswer::NotYours));
     };
+    // What is there already need not travel again: its bytes are thrown away as they come.
+    if let Object::Pack { sha256, .. } = &request.object
+        && app.store.knows_pack(&request, sha256, app.clock.now()).await?
+    {
+        return Ok(Json(ObjectAnswer::Kept { key: None }));
+    }
     let object = ObjectKey::new(&session.id, session.generation, app.entropy.as_ref());
     app.store.announce_object(&object, app.clock.now()).await?;
     let pause_max = Duration::from_millis(app.config.body_timeout_ms);
@@ -66,24 +81,39 @@ pub(super) async fn put(
     Ok(Json(answer?))
 }
 
-/// `GET`: the saved profile, whose size and hash stand in the answer's own header.
+/// `GET`: a saved profile, a checkpoint's list or a pack; its size and hash stand in the answer's own header.
 pub(super) async fn get(
     State(app): State<App>,
     Extension(shown): Extension<Shown>,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let request = request(&app, &shown, &headers)?;
-    let Object::Profile { .. } = request.object else {
-        return Err(Error::invalid(OBJECT_HEADER, "expected a profile: artifacts are only brought").into());
+    let (object, key, size) = match &request.object {
+        Object::Profile { .. } => {
+            let saved = app.store.profile_for(&request).await?.ok_or_else(|| Error::not_found("saved profile"))?;
+            (Object::Profile { size: saved.size, sha256: hexadecimal(&saved.sha256) }, saved.object, saved.size)
+        }
+        Object::Pack { sha256, .. } => {
+            let pack = app.store.pack_for(&request, sha256).await?.ok_or_else(|| Error::not_found("pack"))?;
+            (Object::Pack { sha256: pack.sha256, size: pack.size }, pack.object, pack.size)
+        }
+        Object::Checkpoint { id, .. } => {
+            let kept = app.store.checkpoint_for(&request, id).await?.ok_or_else(|| Error::not_found("checkpoint"))?;
+            let size = kept.manifest_bytes;
+            let (sha256, workspace_bytes) = (hexadecimal(&kept.sha256), kept.workspace_bytes);
+            // Which packs it needs, the list itself says.
+            let found = Object::Checkpoint { id: kept.id, size, sha256, packs: Vec::new(), workspace_bytes };
+            (found, kept.object, size)
+        }
+        Object::Artifact { .. } => {
+            return Err(Error::invalid(OBJECT_HEADER, "names an artifact: those are only brought").into());
+        }
     };
-    let profile = app.store.profile_for(&request).await?.ok_or_else(|| Error::not_found("saved profile"))?;
-    let bytes = app.objects.get(&profile.object, None).await;
-    let bytes = bytes.map_err(|error| Error::internal(format!("could not {error}")))?;
-    let saved = Object::Profile { size: profile.size, sha256: hexadecimal(&profile.sha256) };
+    let bytes = app.objects.get(&key, None).await.map_err(|error| Error::internal(format!("could not {error}")))?;
     let response = Response::builder()
         .header(CONTENT_TYPE, "application/octet-stream")
-        .header(CONTENT_LENGTH, profile.size)
-        .header(OBJECT_HEADER, serde_json::to_string(&saved).map_err(Error::internal)?)
+        .header(CONTENT_LENGTH, size)
+        .header(OBJECT_HEADER, serde_json::to_string(&object).map_err(Error::internal)?)
         .body(Body::from_stream(bytes));
     Ok(response.map_err(Error::internal)?)
 }
@@ -100,7 +130,13 @@ impl App {
                 (*size, sha256, self.config.artifact_bytes_max)
             }
             Object::Profile { size, sha256 } => (*size, sha256, self.config.profile_bytes_max),
-            Object::Pack { .. } | Object::Checkpoint { .. } => return Err("checkpoints are not kept".to_owned()),
+            Object::Pack { sha256, size } => (*size, sha256, PACK_BYTES_MAX),
+            Object::Checkpoint { size, sha256, packs, .. } => {
+                if packs.len() > PACKS_MAX || packs.iter().any(|pack| from_hexadecimal(pack).is_none()) {
+                    return Err(format!("expected at most {PACKS_MAX} packs, by their sha256"));
+                }
+                (*size, sha256, LIST_BYTES_MAX)
+            }
         };
         if size > bytes_max {
             return Err(format!("it has {size} bytes; {bytes_max} are kept"));
@@ -134,14 +170,32 @@ impl App {
             Object::Profile { .. } => {
                 self.store.publish_profile(request, &NewProfile { size, sha256, object }, now).await
             }
-            Object::Pack { .. } | Object::Checkpoint { .. } => return Ok(ObjectAnswer::NotYours),
+            Object::Pack { sha256, .. } => {
+                let new = NewPack { sha256: sha256.clone(), size, object };
+                self.store.publish_pack(request, &new, now).await
+            }
+            Object::Checkpoint { id, packs, workspace_bytes, .. } => {
+                let new = NewCheckpoint {
+                    id: id.clone(),
+                    manifest_bytes: size,
+                    sha256,
+                    object,
+                    packs: packs.clone(),
+                    workspace_bytes: *workspace_bytes,
+                    expires_at: self.artifact_expires_at(now),
+                };
+                self.store.publish_checkpoint(request, &new, CHECKPOINTS_MAX, now).await
+            }
         };
         Ok(match brought.map_err(|error| Error::internal(format!("could not {error}")))? {
             Bringing::Kept { key } => ObjectAnswer::Kept { key },
             Bringing::NotYours => ObjectAnswer::NotYours,
             Bringing::PacksMissing => ObjectAnswer::Refused { message: "not all of its packs are there".to_owned() },
             Bringing::TooMany => {
-                let message = format!("the session has {} artifacts already", self.config.artifacts_max);
+                let message = match &request.object {
+                    Object::Checkpoint { .. } => format!("the sandbox has {CHECKPOINTS_MAX} checkpoints already"),
+                    _ => format!("the session has {} artifacts already", self.config.artifacts_max),
+                };
                 ObjectAnswer::Refused { message }
             }
         })

@@ -4,6 +4,7 @@
 
 use super::query::ID_TEXT_BYTES_MAX;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use vitrine_model::Error;
 
@@ -78,6 +79,56 @@ impl<'a> Fields<'a> {
         let plain = |text: &&str| bytes.contains(&text.len()) && !text.chars().any(char::is_control);
         let expected = || format!("expected text of {} to {} bytes", bytes.start(), bytes.end());
         value.as_str().filter(plain).map(Some).ok_or_else(|| self.wrong(field, expected()))
+    }
+
+    /// Text of so many bytes, whatever its characters.
+    pub fn content(&self, field: &str, bytes: RangeInclusive<usize>) -> Result<Option<&'a str>, Error> {
+        let Some(value) = self.map.get(field) else { return Ok(None) };
+        let expected = || format!("expected text of {} to {} bytes", bytes.start(), bytes.end());
+        let text = value.as_str().filter(|text| bytes.contains(&text.len()));
+        text.map(Some).ok_or_else(|| self.wrong(field, expected()))
+    }
+
+    /// Text that a program can be given: anything but NUL.
+    pub fn argument(&self, field: &str, bytes: RangeInclusive<usize>) -> Result<Option<&'a str>, Error> {
+        let text = self.content(field, bytes)?;
+        match text.is_some_and(|text| text.contains('\0')) {
+            true => Err(self.wrong(field, "expected text without NUL")),
+            false => Ok(text),
+        }
+    }
+
+    /// A list of texts that a program can be given.
+    pub fn arguments(&self, field: &str, count_max: usize, bytes_max: usize) -> Result<Option<Vec<&'a str>>, Error> {
+        let Some(value) = self.map.get(field) else { return Ok(None) };
+        let expected = || format!("expected a list of at most {count_max} texts of at most {bytes_max} bytes without NUL");
+        let list = value.as_array().filter(|list| list.len() <= count_max);
+        let fits = |text: &&str| text.len() <= bytes_max && !text.contains('\0');
+        let texts = list.and_then(|list| list.iter().map(|text| text.as_str().filter(fits)).collect());
+        texts.map(Some).ok_or_else(|| self.wrong(field, expected()))
+    }
+
+    /// An object inside whose values are texts without NUL. Their sum with the names is bounded too; no message shows a value.
+    pub fn texts_by_name(
+        &self,
+        field: &str,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Result<Option<BTreeMap<&'a str, &'a str>>, Error> {
+        let Some(fields) = self.object(field)? else { return Ok(None) };
+        if fields.map.len() > count_max {
+            return Err(self.wrong(field, format!("expected at most {count_max} names")));
+        }
+        let mut texts = BTreeMap::new();
+        let mut left = bytes_max;
+        for (name, value) in fields.map {
+            let text = value.as_str().filter(|text| !text.contains('\0'));
+            let text = text.ok_or_else(|| fields.wrong(name, "expected text without NUL"))?;
+            let fits = left.checked_sub(name.len() + text.len());
+            left = fits.ok_or_else(|| self.wrong(field, format!("expected at most {bytes_max} bytes in all")))?;
+            texts.insert(name.as_str(), text);
+        }
+        Ok(Some(texts))
     }
 
     /// An object inside.

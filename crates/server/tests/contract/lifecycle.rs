@@ -42,10 +42,10 @@ async fn without_a_machine_it_is_degraded_and_a_session_waits_for_one() {
     assert_eq!(health.body["errors"], json!({"last5min": 0}));
     let metrics = harness.ask("GET", "/metrics", None, None).await;
     for line in [
-        "vitrine_sessions{status=\"ready\"} 1",
-        "vitrine_sessions_created_total 1",
+        "vitrine_sessions{kind=\"browser\",status=\"ready\"} 1",
+        "vitrine_sessions_created_total{kind=\"browser\"} 1",
         "vitrine_pool_warm 3",
-        "vitrine_ready_seconds_count 1",
+        "vitrine_ready_seconds_count{kind=\"browser\"} 1",
     ] {
         assert!(metrics.text.contains(line), "{line}: {}", metrics.text);
     }
@@ -232,6 +232,7 @@ fn register(node: &FakeNode) -> Vec<u8> {
         reserve_total_mb: 1_000,
         slots_total: 4,
         alive: Vec::new(),
+        drivers: Vec::new(),
     };
     serde_json::to_vec(&register).unwrap()
 }

@@ -49,6 +49,7 @@ impl FakeNode {
             reserve_total_mb: 100_000,
             slots_total: slots,
             alive,
+            drivers: vec!["native".into()],
         };
         let registered: Registered = self.say("register", &register).await;
         self.epoch.store(registered.epoch, Ordering::Relaxed);

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use vitrine_model::token::{Claims, SIGNING_KEY_BYTES, Scope, SigningKey};
 use vitrine_model::wire::{Dial, DialError, Purpose};
 use vitrine_model::{
-    Code, EndReason, Error, MachineId, OrganizationId, Permissions, RunId, SessionId, Status, TokenId,
+    Code, EndReason, EpochMs, Error, MachineId, OrganizationId, Permissions, RunId, SessionId, Status, TokenId,
 };
 use vitrine_server::gateway::{
     Base, Connected, Gateway, GatewayConfig, GatewayMetrics, Known, NodeDial, PublicUrl, Sessions,
@@ -103,6 +103,19 @@ impl Sessions for Rows {
     fn is_revoked<'a>(&'a self, _: &'a SessionId, _: &'a TokenId) -> BoxFuture<'a, Result<bool, Error>> {
         let revoked = self.revoked.load(Ordering::Relaxed);
         async move { Ok(revoked) }.boxed()
+    }
+
+    fn token_id(&self) -> TokenId {
+        TokenId::new(1, &entropy(1))
+    }
+
+    fn use_up<'a>(
+        &'a self,
+        _: &'a SessionId,
+        _: &'a TokenId,
+        _: EpochMs,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        async { Ok(true) }.boxed()
     }
 
     fn authenticate<'a>(

@@ -169,6 +169,7 @@ impl World {
             reserve_total_mb: slots * RESERVE_MB,
             slots_total: slots,
             alive: Vec::new(),
+            drivers: Vec::new(),
         }
     }
 

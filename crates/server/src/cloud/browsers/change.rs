@@ -4,7 +4,7 @@ use super::wish::{WayOut, WishedProxy};
 use super::{Browser, view};
 use crate::answer::Answer;
 use crate::app::App;
-use crate::cloud::ErrorBody;
+use crate::cloud::{ErrorBody, check_feature};
 use crate::gate::Caller;
 use crate::request::{Fields, body};
 use crate::run::{self, ANSWER_TIME_MAX};
@@ -46,7 +46,7 @@ pub async fn change(State(app): State<App>, caller: Caller, headers: HeaderMap, 
     let WayOut { profile, proxy } = WayOut::read(&fields, &app.config)?
         .ok_or_else(|| fields.wrong("egressProfile", "is missing, and proxy too; expected one of them"))?;
     let session = super::owned(&app, &caller, &id).await?;
-    super::wish::check_feature(&app.config, caller.organization.plan, profile.feature())?;
+    check_feature(&app, caller.organization.plan, profile.feature())?;
     let proxy = proxy.map(Proxy::from);
     let connected = app.dial_run(&session, "changing its way out").await?;
     let key = session.profile_key.as_deref();

@@ -11,7 +11,7 @@ pub mod screenshot;
 pub mod wish;
 
 use crate::app::App;
-use crate::cloud::words;
+use crate::cloud::{self, Egress, Failed, end_reasons, statuses, words};
 use crate::gate::Caller;
 use http::HeaderMap;
 use serde::Serialize;
@@ -57,7 +57,7 @@ pub struct Browser {
     #[schema(schema_with = end_reasons)]
     pub end_reason: Option<EndReason>,
     /// Why it failed.
-    pub error: Option<BrowserError>,
+    pub error: Option<Failed>,
     #[schema(example = 300_000)]
     pub max_duration_ms: u64,
     #[schema(example = 60_000)]
@@ -97,24 +97,6 @@ impl Artifacts {
     }
 }
 
-/// Why a session failed.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct BrowserError {
-    #[schema(example = "SCHEDULING_FAILED")]
-    pub code: String,
-    #[schema(example = "queue_timeout")]
-    pub reason: String,
-    pub message: String,
-}
-
-/// Bytes between the session and the world.
-#[derive(Debug, Clone, Default, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Egress {
-    pub bytes_in: u64,
-    pub bytes_out: u64,
-}
-
 /// A session in a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -140,10 +122,6 @@ pub struct BrowserList {
     pub data: Vec<ListedBrowser>,
 }
 
-fn statuses() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words("Where it is in its life", Status::ALL.map(Status::as_str))
-}
-
 fn weights() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     words("Memory tier; `heavy` from plan pro", Weight::ALL.map(Weight::as_str))
 }
@@ -162,10 +140,6 @@ fn egress_profiles() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     )
 }
 
-fn end_reasons() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words("Why it is over; null until then", EndReason::ALL.map(EndReason::as_str))
-}
-
 /// The session's address, for those who may drive it.
 fn cdp_url(app: &App, caller: &Caller, session: &Session, headers: &HeaderMap) -> Result<Option<String>, Error> {
     if !caller.key.permissions.allow(Permission::BrowserSessionsCreate) {
@@ -176,9 +150,7 @@ fn cdp_url(app: &App, caller: &Caller, session: &Session, headers: &HeaderMap) -
 
 /// A browser session of the caller's organization.
 async fn owned(app: &App, caller: &Caller, id: &SessionId) -> Result<Session, Error> {
-    let session = app.store.session_of(caller.organization_id(), id).await;
-    let session = session.map_err(Error::internal)?.filter(|session| session.kind() == Kind::Browser);
-    session.ok_or_else(|| Error::not_found("session"))
+    cloud::owned(app, caller, Kind::Browser, id).await
 }
 
 /// What was asked for. Every session here was found as a browser.
@@ -215,11 +187,7 @@ pub async fn view(app: &App, caller: &Caller, session: Session, headers: &Header
         region,
         machine_id: session.machine.as_ref().map(ToString::to_string),
         egress: Egress { bytes_in: session.egress.bytes_in, bytes_out: session.egress.bytes_out },
-        error: session.error.map(|error| BrowserError {
-            code: error.code,
-            reason: error.reason,
-            message: error.message,
-        }),
+        error: session.error.map(Failed::from),
     })
 }
 

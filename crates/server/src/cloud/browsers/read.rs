@@ -3,6 +3,7 @@
 use super::{Browser, BrowserList, listed, view};
 use crate::answer::Answer;
 use crate::app::App;
+use crate::cloud::{has_arrived, settled};
 use crate::gate::Caller;
 use crate::request::Query;
 use axum::Json;
@@ -10,15 +11,11 @@ use axum::extract::State;
 use http::HeaderMap;
 use serde::Serialize;
 use std::time::Duration;
-use tokio::time::Instant;
 use utoipa::ToSchema;
-use vitrine_model::{Error, Kind, SessionId, Status};
-use vitrine_store::Session;
+use vitrine_model::{Kind, SessionId};
 
 /// Longest `waitMs`.
 const WAIT_MS_MAX: u64 = 30_000;
-/// How often a waiting request looks at the row although nobody woke it: another server may have moved it.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// `limit` where the client names none.
 const LIMIT_DEFAULT: u64 = 25;
 /// Largest `limit`.
@@ -44,7 +41,7 @@ pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers:
     if query.text("id").is_some() {
         let wait_ms = query.integer("waitMs", 0..=WAIT_MS_MAX)?.unwrap_or(0);
         let id: SessionId = query.id("session")?;
-        let session = settled(&app, &caller, &id, Duration::from_millis(wait_ms)).await?;
+        let session = settled(&app, &caller, (Kind::Browser, &id), Duration::from_millis(wait_ms), has_arrived).await?;
         return Ok(Json(OneOrMany::One(Box::new(view(&app, &caller, session, &headers).await?))));
     }
     let limit = query.integer("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT) as u32;
@@ -59,23 +56,4 @@ pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers:
 pub enum OneOrMany {
     One(Box<Browser>),
     Many(BrowserList),
-}
-
-/// The session, as soon as it is no longer on its way or the time is over.
-async fn settled(app: &App, caller: &Caller, id: &SessionId, wait: Duration) -> Result<Session, Error> {
-    let deadline = Instant::now() + wait;
-    let mut waiting = app.wakes.sessions.subscribe(id);
-    loop {
-        let session = super::owned(app, caller, id).await?;
-        let on_its_way = matches!(session.status, Status::Queued | Status::Assigning);
-        let left = deadline.saturating_duration_since(Instant::now());
-        if !on_its_way || left.is_zero() || app.closing.is_cancelled() {
-            return Ok(session);
-        }
-        tokio::select! {
-            () = waiting.woken() => {}
-            () = app.closing.cancelled() => {}
-            () = tokio::time::sleep(left.min(LOOK_EVERY)) => {}
-        }
-    }
 }

@@ -1,7 +1,8 @@
 //! What a client wishes for, read field by field, and what its plan says to it.
 
-use crate::cloud::words;
-use crate::config::{ServerConfig, is_region};
+use crate::app::App;
+use crate::cloud::{check_feature, region, words};
+use crate::config::ServerConfig;
 use crate::request::Fields;
 use crate::upstream::{is_host, is_inside};
 use serde::Serialize;
@@ -90,10 +91,6 @@ impl Wish {
     pub fn read(body: &Map<String, Value>, config: &ServerConfig) -> Result<Wish, Error> {
         let fields = Fields::of(body);
         let way_out = WayOut::read(&fields, config)?.unwrap_or_default();
-        let region = fields.text("region", 1..=HOST_BYTES_MAX)?;
-        if region.is_some_and(|region| !is_region(region)) {
-            return Err(fields.wrong("region", "expected three letters of a-z, for example iad"));
-        }
         Ok(Wish {
             weight: fields.word("weight", &Weight::ALL, Weight::as_str)?.unwrap_or_default(),
             isolation: fields.word("isolation", &Isolation::ALL, Isolation::as_str)?.unwrap_or_default(),
@@ -106,13 +103,13 @@ impl Wish {
             idle_timeout_ms: fields.integer("idleTimeoutMs", 0..=IDLE_TIMEOUT_MAX_MS)?,
             proxy: way_out.proxy,
             profile_key: fields.text("profileKey", 1..=PROFILE_KEY_BYTES_MAX)?.map(str::to_owned),
-            region: region.map(str::to_owned),
+            region: region(&fields)?,
         })
     }
 
     /// What the plan says: a feature it lacks, a figure it does not reach.
-    pub fn check_plan(&self, config: &ServerConfig, plan: Plan) -> Result<(), Error> {
-        let limits = config.plans.get(plan);
+    pub fn check_plan(&self, app: &App, plan: Plan) -> Result<(), Error> {
+        let limits = app.config.plans.get(plan);
         let asked = [
             self.stealth.then_some(Feature::Stealth),
             (self.weight == Weight::Heavy).then_some(Feature::Heavy),
@@ -121,7 +118,7 @@ impl Wish {
             self.egress_profile.feature(),
             self.captcha.then_some(Feature::Captcha),
         ];
-        asked.into_iter().try_for_each(|feature| check_feature(config, plan, feature))?;
+        asked.into_iter().try_for_each(|feature| check_feature(app, plan, feature))?;
         let longest = limits.duration_max_ms(Kind::Browser);
         match self.max_duration_ms {
             Some(wished) if wished > longest => Err(Error::plan_limit("maxDurationMs", longest, plan)),
@@ -147,17 +144,6 @@ impl Wish {
             har: self.har,
             profile_key: self.profile_key,
         }
-    }
-}
-
-/// Fails when the plan lacks the feature.
-pub fn check_feature(config: &ServerConfig, plan: Plan, feature: Option<Feature>) -> Result<(), Error> {
-    match feature.filter(|feature| !config.plans.get(plan).features.contains(feature)) {
-        Some(feature) => {
-            let required = config.plans.cheapest_with(feature).unwrap_or(Plan::Scale);
-            Err(Error::plan_feature(feature, required, plan))
-        }
-        None => Ok(()),
     }
 }
 
