@@ -100,7 +100,12 @@ impl Metrics {
         };
         registry.register("sessions_created", "Sessions that were queued, by kind", metrics.created.clone());
         registry.register("sessions_over", "Sessions that ended or failed, by reason", metrics.ended.clone());
-        registry.register_with_unit("ready", "From the request to ready, by kind", Unit::Seconds, metrics.ready.clone());
+        registry.register_with_unit(
+            "ready",
+            "From the request to ready, by kind",
+            Unit::Seconds,
+            metrics.ready.clone(),
+        );
         registry.register("rate_limited", "Requests that came too soon, by class", metrics.rate_limited.clone());
         registry.register("requests", "Requests answered", metrics.requests.clone());
         registry.register_with_unit(
@@ -167,7 +172,9 @@ impl Metrics {
 
     /// The text for Prometheus, with the gauges as they are in the rows.
     pub fn text(&self, counts: &Counts, machines: &[Machine]) -> Result<String, std::fmt::Error> {
-        for (kind, status) in [Kind::Browser, Kind::Sandbox].into_iter().flat_map(|kind| Status::ALL.map(|status| (kind, status))) {
+        for (kind, status) in
+            [Kind::Browser, Kind::Sandbox].into_iter().flat_map(|kind| Status::ALL.map(|status| (kind, status)))
+        {
             if status.is_terminal() {
                 continue;
             }

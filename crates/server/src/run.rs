@@ -139,7 +139,9 @@ pub fn pass_events(response: Response<Body>) -> Response<Body> {
 /// Whether a client asks for events rather than one answer.
 pub fn wants_events(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == EVENTS))
+    values
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == EVENTS))
 }
 
 async fn exchange(stream: Box<dyn ByteStream>, request: Request<Body>) -> Result<Response<Body>, Cause> {

@@ -201,6 +201,18 @@ impl Store {
     }
 }
 
+impl Store {
+    /// An organization's sessions of a kind, also those that are over, newest first.
+    pub async fn sessions_of(&self, organization: &OrganizationId, kind: Kind, limit: u32) -> Result<Vec<Session>> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM sessions s WHERE s.organization = $1 AND s.kind = $2 ORDER BY s.created_at DESC, s.id DESC LIMIT $3"
+        );
+        Session::from_rows(&self.all(SQL, values![organization.as_str(), kind.as_str(), limit]).await?)
+    }
+}
+
 impl Transaction {
     /// A session that nobody else can move until this transaction is over.
     pub(crate) async fn session(&mut self, id: &SessionId) -> Result<Option<Session>> {

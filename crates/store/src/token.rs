@@ -5,12 +5,11 @@ use crate::{Result, Store};
 use vitrine_model::{EpochMs, SessionId, TokenId};
 
 impl Store {
-    /// Makes a token of a session good for nothing; it is remembered until it would have expired. Tokens of other sessions are
-    /// not touched, whoever names them.
-    pub async fn revoke_token(&self, session: &SessionId, id: &TokenId, expires_at: EpochMs) -> Result<()> {
+    /// Makes a token of a session good for nothing; it is remembered until it would have expired. Answers whether it was good
+    /// until now. Tokens of other sessions are not touched, whoever names them.
+    pub async fn revoke_token(&self, session: &SessionId, id: &TokenId, expires_at: EpochMs) -> Result<bool> {
         const SQL: &str = "INSERT INTO revoked_tokens (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
-        self.run(SQL, values![key(session, id), expires_at]).await?;
-        Ok(())
+        Ok(self.run(SQL, values![key(session, id), expires_at]).await? == 1)
     }
 
     /// Whether a token was revoked.

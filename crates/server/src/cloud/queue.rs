@@ -62,10 +62,9 @@ impl App {
     /// Fails while the server takes no new sessions.
     pub fn check_open(&self) -> Result<(), Error> {
         match self.is_draining() {
-            true => Err(Error::scheduling(
-                SchedulingReason::NoCapacity,
-                "the server is stopping; try again in a moment",
-            )),
+            true => {
+                Err(Error::scheduling(SchedulingReason::NoCapacity, "the server is stopping; try again in a moment"))
+            }
             false => Ok(()),
         }
     }

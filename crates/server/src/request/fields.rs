@@ -101,7 +101,8 @@ impl<'a> Fields<'a> {
     /// A list of texts that a program can be given.
     pub fn arguments(&self, field: &str, count_max: usize, bytes_max: usize) -> Result<Option<Vec<&'a str>>, Error> {
         let Some(value) = self.map.get(field) else { return Ok(None) };
-        let expected = || format!("expected a list of at most {count_max} texts of at most {bytes_max} bytes without NUL");
+        let expected =
+            || format!("expected a list of at most {count_max} texts of at most {bytes_max} bytes without NUL");
         let list = value.as_array().filter(|list| list.len() <= count_max);
         let fits = |text: &&str| text.len() <= bytes_max && !text.contains('\0');
         let texts = list.and_then(|list| list.iter().map(|text| text.as_str().filter(fits)).collect());

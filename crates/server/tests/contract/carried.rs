@@ -15,7 +15,7 @@ use vitrine_model::{ArtifactKind, MachineId, Plan};
 use vitrine_server::InProcess;
 
 /// A request about an object, as a node sends it.
-async fn object(
+pub async fn object(
     node: &FakeNode,
     method: &str,
     of: &Assignment,
@@ -41,7 +41,7 @@ async fn object(
     http::Response::from_parts(head, body.collect().await.unwrap().to_bytes().to_vec())
 }
 
-fn artifact(kind: ArtifactKind, name: &str, bytes: &[u8]) -> Object {
+pub fn artifact(kind: ArtifactKind, name: &str, bytes: &[u8]) -> Object {
     let sha256 = hexadecimal(&Sha256::digest(bytes));
     Object::Artifact { kind, name: name.into(), content_type: "text/html".into(), size: bytes.len() as u64, sha256 }
 }
@@ -50,7 +50,7 @@ fn profile(bytes: &[u8]) -> Object {
     Object::Profile { size: bytes.len() as u64, sha256: hexadecimal(&Sha256::digest(bytes)) }
 }
 
-async fn bring(node: &FakeNode, of: &Assignment, what: Object, bytes: &[u8]) -> ObjectAnswer {
+pub async fn bring(node: &FakeNode, of: &Assignment, what: Object, bytes: &[u8]) -> ObjectAnswer {
     let answer = object(node, "PUT", of, what, bytes).await;
     assert_eq!(answer.status(), 200, "{}", String::from_utf8_lossy(answer.body()));
     serde_json::from_slice(answer.body()).unwrap()

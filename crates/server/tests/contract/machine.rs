@@ -40,7 +40,11 @@ pub struct FakeMachine {
 impl NodeDial for FakeMachine {
     fn dial<'a>(&'a self, _: &'a MachineId, dial: Dial) -> BoxFuture<'a, Result<Connected, DialError>> {
         async move {
-            let is_served = !matches!(dial.purpose, Purpose::Client | Purpose::Discovery);
+            let is_served = !matches!(dial.purpose, Purpose::Client | Purpose::Discovery | Purpose::Port { .. });
+            let browser_path = match dial.purpose {
+                Purpose::Terminal { .. } => "/terminal",
+                _ => "/view",
+            };
             self.dials.lock().unwrap().push(dial);
             if !is_served {
                 return Err(DialError::Gone);
@@ -50,7 +54,7 @@ impl NodeDial for FakeMachine {
             let connection = http1::Builder::new().serve_connection(TokioIo::new(theirs), service).with_upgrades();
             tokio::spawn(connection);
             let ending = std::future::pending().boxed();
-            Ok(Connected { stream: Box::new(ours), browser_path: "/view".to_owned(), ending })
+            Ok(Connected { stream: Box::new(ours), browser_path: browser_path.to_owned(), ending })
         }
         .boxed()
     }
@@ -64,6 +68,7 @@ impl FakeMachine {
             .route("/screenshot", post(screenshot))
             .route("/upstream", put(upstream))
             .route("/view", any(view))
+            .merge(crate::sandbox_machine::router())
             .layer(axum::extract::DefaultBodyLimit::disable())
             .with_state(self.clone())
     }
@@ -119,6 +124,11 @@ async fn view(mut request: Request) -> Response {
         let mut stream = TokioIo::new(upgraded);
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     });
+    upgraded(&request)
+}
+
+/// The answer to a WebSocket's handshake.
+pub fn upgraded(request: &Request) -> Response {
     let key = request.headers()["sec-websocket-key"].as_bytes();
     let hash = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
     Response::builder()

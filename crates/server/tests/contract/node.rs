@@ -85,7 +85,9 @@ impl FakeNode {
         let reason = assignment.end_reason.unwrap_or(EndReason::Deleted);
         let what = match assignment.desired {
             Desired::End => StepKind::Finish { reason, egress: EgressBytes { bytes_in: 11, bytes_out: 7 } },
-            _ => StepKind::Ready,
+            Desired::Pause => StepKind::Paused,
+            Desired::Resume => StepKind::Resumed,
+            Desired::Run => StepKind::Ready,
         };
         {
             let mut known = self.known.lock().unwrap();

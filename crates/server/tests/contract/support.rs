@@ -188,11 +188,26 @@ impl Harness {
         session
     }
 
+    /// Creates a sandbox and waits until it is ready; answers its id.
+    pub async fn ready_sandbox(&self, wish: Value) -> String {
+        let created = self.as_us("POST", "/v1/sandboxes", Some(wish)).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        let id = created.body["id"].as_str().unwrap().to_owned();
+        let session = self.as_us("GET", &format!("/v1/sandboxes?id={id}&waitMs=20000"), None).await;
+        assert_eq!(session.body["status"], "ready", "{session:?}");
+        id
+    }
+
     /// Waits until a session has this status.
     pub async fn until(&self, id: &str, status: &str) -> Reply {
+        self.until_at("/v1/browsers", id, status).await
+    }
+
+    /// Waits until a session of either kind has this status.
+    pub async fn until_at(&self, path: &str, id: &str, status: &str) -> Reply {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let session = self.as_us("GET", &format!("/v1/browsers?id={id}"), None).await;
+            let session = self.as_us("GET", &format!("{path}?id={id}"), None).await;
             if session.body["status"] == status {
                 return session;
             }

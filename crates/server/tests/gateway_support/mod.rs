@@ -109,12 +109,7 @@ impl Sessions for Rows {
         TokenId::new(1, &entropy(1))
     }
 
-    fn use_up<'a>(
-        &'a self,
-        _: &'a SessionId,
-        _: &'a TokenId,
-        _: EpochMs,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
+    fn use_up<'a>(&'a self, _: &'a SessionId, _: &'a TokenId, _: EpochMs) -> BoxFuture<'a, Result<bool, Error>> {
         async { Ok(true) }.boxed()
     }
 

@@ -39,5 +39,8 @@ pub fn router(app: &App) -> Router<App> {
 }
 
 async fn refuse() -> Answer<()> {
-    Err(Failure(Error::new(Code::NotImplemented, "the coding agent, the paired browser and the handoff are not built yet")))
+    Err(Failure(Error::new(
+        Code::NotImplemented,
+        "the coding agent, the paired browser and the handoff are not built yet",
+    )))
 }

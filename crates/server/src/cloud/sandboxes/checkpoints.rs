@@ -102,7 +102,8 @@ pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Answe
 )]
 pub async fn list(State(app): State<App>, caller: Caller, query: Query) -> Answer<Json<CheckpointList>> {
     let session = super::asked(&app, &caller, &query).await?;
-    let items = app.store.checkpoints(caller.organization_id(), &session.id).await?.into_iter().map(Checkpoint::from).collect();
+    let items =
+        app.store.checkpoints(caller.organization_id(), &session.id).await?.into_iter().map(Checkpoint::from).collect();
     Ok(Json(CheckpointList { id: session.id.to_string(), items }))
 }
 

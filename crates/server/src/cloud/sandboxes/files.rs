@@ -99,7 +99,8 @@ fn kinds() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
 
 /// `path` of a query.
 pub fn path_of(query: &Query) -> Result<&str, Error> {
-    let path = query.text("path").filter(|path| !path.is_empty()).ok_or_else(|| Error::invalid("path", "is missing"))?;
+    let path =
+        query.text("path").filter(|path| !path.is_empty()).ok_or_else(|| Error::invalid("path", "is missing"))?;
     match path.len() <= PATH_BYTES_MAX && !path.contains('\0') {
         true => Ok(path),
         false => Err(Error::invalid("path", format!("expected at most {PATH_BYTES_MAX} bytes without NUL"))),
@@ -179,7 +180,7 @@ pub async fn write(State(app): State<App>, caller: Caller, body: Body) -> Answer
         true => STANDARD.decode(content).map_err(|_| fields.wrong("content", "expected base64"))?,
         false => content.as_bytes().to_vec(),
     };
-    let mode = fields.integer("mode", 0..=MODE_MAX)?.map(|mode| format!("&mode={mode}")).unwrap_or_default();
+    let mode = fields.integer("mode", 0..=MODE_MAX)?.map(|mode| format!("&mode={mode:o}")).unwrap_or_default();
     let session = super::named(&app, &caller, &fields).await?;
     let request = run::request(Method::PUT, &format!("{}{mode}", at("/fs/raw", path)), Body::empty())?;
     let connected = app.dial_run(&session, "writing a file").await?;
@@ -205,6 +206,7 @@ pub async fn stat(State(app): State<App>, caller: Caller, query: Query) -> Answe
 }
 
 fn too_large(what: &str) -> Error {
-    let message = format!("{what} is larger than {BODY_BYTES_MAX} bytes; /v1/sandboxes/fs/raw takes and brings any size");
+    let message =
+        format!("{what} is larger than {BODY_BYTES_MAX} bytes; /v1/sandboxes/fs/raw takes and brings any size");
     Error::new(Code::PayloadTooLarge, message).with("limit", BODY_BYTES_MAX)
 }

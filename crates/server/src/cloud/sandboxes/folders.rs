@@ -98,10 +98,7 @@ pub async fn list(State(app): State<App>, caller: Caller, query: Query) -> Answe
 pub async fn delete(State(app): State<App>, caller: Caller, body: Body) -> Answer<Response> {
     let body = body::object(body, app.body_limits()).await?;
     let fields = Fields::of(&body);
-    let order = Delete {
-        path: path_in(&fields, "path")?,
-        recursive: fields.flag("recursive")?.unwrap_or(false),
-    };
+    let order = Delete { path: path_in(&fields, "path")?, recursive: fields.flag("recursive")?.unwrap_or(false) };
     let session = super::named(&app, &caller, &fields).await?;
     Ok(super::order(&app, &session, "deleting a file", ("/fs/delete", &order), CHANGE_TIME_MAX).await?)
 }

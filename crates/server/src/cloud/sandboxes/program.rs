@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
-use vitrine_model::{Error, EpochMs};
+use vitrine_model::{EpochMs, Error};
 use vitrine_store::Session;
 
 /// Largest body of a request with a program's input or a file's content.

@@ -1,6 +1,6 @@
 //! `/v1/sandboxes/fs/raw`: files of any size and whole folders, streamed.
 
-use super::files::{ARCHIVE, MODE_MAX, WrittenSandboxFile, at, path_of};
+use super::files::{ARCHIVE, WrittenSandboxFile, at, path_of};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::deliver::{bytes_of, contained};
@@ -66,7 +66,7 @@ pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers:
     params(
         ("id" = String, Query, description = "The sandbox"),
         ("path" = String, Query, description = "Relative ones are under `/workspace`"),
-        ("mode" = Option<u32>, Query, minimum = 0, maximum = 4_095, description = "Permissions, for example 493 for `rwxr-xr-x`"),
+        ("mode" = Option<String>, Query, pattern = "^[0-7]{1,4}$", description = "Permissions as octal digits, for example `755`"),
         ("append" = Option<bool>, Query, description = "Add to what is there instead of replacing it"),
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The bytes, streamed"),
@@ -83,7 +83,11 @@ pub async fn write(
     body: Body,
 ) -> Answer<Response> {
     let mut path = at("/fs/raw", path_of(&query)?);
-    if let Some(mode) = query.integer("mode", 0..=MODE_MAX)? {
+    if let Some(mode) = query.text("mode") {
+        let is_octal = (1..=4).contains(&mode.len()) && mode.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        if !is_octal {
+            return Err(Error::invalid("mode", "expected one to four octal digits, for example 755").into());
+        }
         path += &format!("&mode={mode}");
     }
     match query.text("append") {

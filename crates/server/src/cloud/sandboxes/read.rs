@@ -78,7 +78,7 @@ pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers:
         return Ok(Json(OneOrMany::One(Box::new(view(&app, &caller, session, &headers).await?))));
     }
     let limit = query.integer("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_MAX) as u32;
-    let sessions = app.store.all_sessions_of(caller.organization_id(), Kind::Sandbox, limit).await?;
+    let sessions = app.store.sessions_of(caller.organization_id(), Kind::Sandbox, limit).await?;
     let items = sessions.iter().map(listed).collect::<Result<_, _>>()?;
     Ok(Json(OneOrMany::Many(SandboxList { items })))
 }

@@ -96,7 +96,12 @@ impl App {
     }
 
     /// The page with a terminal; `None` while the session does not run.
-    fn terminal_page_url(&self, session: &Session, terminal: u64, headers: &HeaderMap) -> Result<Option<String>, Error> {
+    fn terminal_page_url(
+        &self,
+        session: &Session,
+        terminal: u64,
+        headers: &HeaderMap,
+    ) -> Result<Option<String>, Error> {
         let expires_at = self.token_expires_at(session);
         let Some(token) = self.connect_token(session, Scope::Terminal, expires_at, None) else { return Ok(None) };
         Ok(Some(self.base(headers)?.terminal_page(&session.id, &token, terminal)))

@@ -181,9 +181,8 @@ impl Wish {
     /// What is wanted and not built yet is refused, never left out silently.
     pub fn check_built(&self) -> Result<(), Error> {
         let WishedCapabilities { opencode, browser, .. } = &self.capabilities;
-        let not_built = |field: &str| {
-            Error::new(Code::NotImplemented, format!("{field}: is not built yet")).with("field", field)
-        };
+        let not_built =
+            |field: &str| Error::new(Code::NotImplemented, format!("{field}: is not built yet")).with("field", field);
         match (opencode.enabled, browser.mode) {
             (true, _) => Err(not_built("capabilities.opencode.enabled")),
             (false, "none") => Ok(()),
@@ -289,7 +288,9 @@ fn read_driver(fields: &Fields) -> Result<Option<String>, Error> {
     let driver = fields.text("isolationDriver", 1..=DRIVER_BYTES_MAX)?;
     let plain = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     match driver {
-        Some(name) if !plain(&name) => Err(fields.wrong("isolationDriver", "expected a driver's name, for example native")),
+        Some(name) if !plain(&name) => {
+            Err(fields.wrong("isolationDriver", "expected a driver's name, for example native"))
+        }
         driver => Ok(driver.map(str::to_owned)),
     }
 }
