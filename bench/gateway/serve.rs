@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use vitrine_model::token::{Claims, SIGNING_KEY_BYTES, Scope, SigningKey};
 use vitrine_model::wire::{Dial, DialError};
-use vitrine_model::{Error, MachineId, OrganizationId, Permissions, RunId, SessionId, TokenId};
+use vitrine_model::{EpochMs, Error, MachineId, OrganizationId, Permissions, RunId, SessionId, TokenId};
 use vitrine_server::SystemClock;
 use vitrine_server::gateway::{
     Connected, Gateway, GatewayConfig, GatewayMetrics, Known, NodeDial, PublicUrl, Sessions,

@@ -171,7 +171,7 @@ impl App {
         if let Some(machine) = &session.machine {
             self.wakes.machines.wake(machine);
         }
-        if !session.status.holds_machine() {
+        if !session.status.holds_machine() || session.stored {
             self.placement.notify_one();
         }
     }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use vitrine_model::{EgressProfile, Error, Proxy, Status};
+use vitrine_model::{EgressProfile, Error, Kind, Proxy, Status};
 use vitrine_store::Session;
 
 /// A session of any organization.
@@ -18,6 +18,8 @@ use vitrine_store::Session;
 pub struct OperatorSession {
     pub id: String,
     pub organization: String,
+    #[schema(schema_with = kinds)]
+    pub kind: Kind,
     #[schema(schema_with = statuses)]
     pub status: Status,
     pub machine_id: Option<String>,
@@ -65,6 +67,10 @@ pub struct Invariants {
     pub broken: Vec<String>,
 }
 
+fn kinds() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    words("What it is", [Kind::Browser, Kind::Sandbox].map(Kind::as_str))
+}
+
 fn statuses() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     words("Where it is in its life", Status::ALL.map(Status::as_str))
 }
@@ -72,6 +78,7 @@ fn statuses() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
 impl From<Session> for OperatorSession {
     fn from(session: Session) -> Self {
         Self {
+            kind: session.kind(),
             id: session.id.to_string(),
             organization: session.organization.to_string(),
             status: session.status,

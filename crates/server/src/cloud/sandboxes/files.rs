@@ -180,7 +180,7 @@ pub async fn write(State(app): State<App>, caller: Caller, body: Body) -> Answer
         true => STANDARD.decode(content).map_err(|_| fields.wrong("content", "expected base64"))?,
         false => content.as_bytes().to_vec(),
     };
-    let mode = fields.integer("mode", 0..=MODE_MAX)?.map(|mode| format!("&mode={mode:o}")).unwrap_or_default();
+    let mode = fields.integer("mode", 0..=MODE_MAX)?.map(|mode| format!("&mode={mode}")).unwrap_or_default();
     let session = super::named(&app, &caller, &fields).await?;
     let request = run::request(Method::PUT, &format!("{}{mode}", at("/fs/raw", path)), Body::empty())?;
     let connected = app.dial_run(&session, "writing a file").await?;

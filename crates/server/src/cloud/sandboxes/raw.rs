@@ -44,10 +44,8 @@ pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers:
     let name = path.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("root");
     let is_archive = head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == ARCHIVE)
         && !head.headers.contains_key(CONTENT_LENGTH);
-    let (name, kind) = match is_archive {
-        true => (format!("{name}.tar"), ARCHIVE),
-        false => (name.to_owned(), "application/octet-stream"),
-    };
+    let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let name = if is_archive { format!("{name}.tar") } else { name.to_owned() };
     let mut response = contained(&name, kind, false).status(head.status);
     for header in [ACCEPT_RANGES, CONTENT_RANGE, CONTENT_LENGTH] {
         if let Some(value) = head.headers.get(&header) {
@@ -83,11 +81,10 @@ pub async fn write(
     body: Body,
 ) -> Answer<Response> {
     let mut path = at("/fs/raw", path_of(&query)?);
-    if let Some(mode) = query.text("mode") {
-        let is_octal = (1..=4).contains(&mode.len()) && mode.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-        if !is_octal {
-            return Err(Error::invalid("mode", "expected one to four octal digits, for example 755").into());
-        }
+    if let Some(digits) = query.text("mode") {
+        let wrong = || Error::invalid("mode", "expected one to four octal digits, for example 755");
+        let is_octal = (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        let mode = u32::from_str_radix(digits, 8).ok().filter(|_| is_octal).ok_or_else(wrong)?;
         path += &format!("&mode={mode}");
     }
     match query.text("append") {

@@ -54,8 +54,8 @@ pub struct Resources {
     /// Processes and threads.
     pub pids: u64,
     /// What it wrote, the workspace and everything else.
-    pub disk_bytes: u64,
-    pub disk_limit_bytes: u64,
+    pub disk_bytes: Option<u64>,
+    pub disk_limit_bytes: Option<u64>,
 }
 
 /// What the run answers.
