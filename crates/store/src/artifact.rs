@@ -123,7 +123,7 @@ impl Store {
             return Ok(kept.map_or(Bringing::TooMany, |key| Bringing::Kept { key: Some(key) }));
         }
         tx.keep_object(&new.object).await?;
-        let key = tx.insert_artifact(&session.id, new, same_name, now).await?;
+        let key = tx.insert_artifact(&session, new, same_name, now).await?;
         let data = serde_json::json!({
             "key": key, "kind": new.kind, "size": new.size, "sha256": vitrine_model::api_key::hexadecimal(&new.sha256),
         });
@@ -186,7 +186,7 @@ impl Transaction {
 
     async fn insert_artifact(
         &mut self,
-        session: &SessionId,
+        session: &Session,
         new: &NewArtifact,
         same_name: u64,
         now: EpochMs,
@@ -194,11 +194,13 @@ impl Transaction {
         const SQL: &str = "INSERT INTO artifacts
                 (session, key, kind, name, content_type, size, sha256, object, created_at, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (session, key) DO NOTHING";
+        // A client's own word before the keys of what its sandbox leaves behind.
+        let prefix = session.sandbox().and_then(|spec| spec.artifact_prefix.as_deref()).unwrap_or_default();
         let mut number = same_name + 1;
         loop {
-            let key = new.kind.key(&numbered(&new.name, number));
+            let key = format!("{prefix}{}", new.kind.key(&numbered(&new.name, number)));
             let values = values![
-                session.as_str(),
+                session.id.as_str(),
                 key.as_str(),
                 new.kind.as_str(),
                 new.name.as_str(),

@@ -96,15 +96,16 @@ async fn a_checkpoint_is_there_once_all_of_it_is() {
 async fn artifacts_of_a_sandbox_are_listed_and_fetched() {
     let mut harness = Harness::raised().await;
     let node = harness.node(4).await;
-    let id = harness.ready_sandbox(json!({})).await;
+    let storage = json!({"artifactPrefix": "of/mine"});
+    let id = harness.ready_sandbox(json!({"capabilities": {"storage": storage}})).await;
     let assigned = node.assigned.lock().unwrap()[0].clone();
     bring(&node, &assigned, artifact(ArtifactKind::File, "report.pdf", b"pdf"), b"pdf").await;
     let list = harness.as_us("GET", &format!("/v1/sandboxes/artifacts?id={id}"), None).await;
-    assert_eq!((list.status, &list.body["items"][0]["key"]), (200, &json!("files/report.pdf")), "{list:?}");
+    assert_eq!((list.status, &list.body["items"][0]["key"]), (200, &json!("of/mine/files/report.pdf")), "{list:?}");
     let sandbox = harness.as_us("GET", &format!("/v1/sandboxes?id={id}"), None).await;
     assert_eq!(sandbox.body["artifacts"]["count"], 1);
-    assert_eq!(sandbox.body["artifacts"]["latest"]["key"], "files/report.pdf");
-    let path = format!("/v1/sandboxes/artifacts/download?id={id}&key=files/report.pdf&expiresIn=60");
+    assert_eq!(sandbox.body["artifacts"]["latest"]["key"], "of/mine/files/report.pdf");
+    let path = format!("/v1/sandboxes/artifacts/download?id={id}&key=of/mine/files/report.pdf&expiresIn=60");
     let download = harness.as_us("GET", &path, None).await;
     let url = download.body["url"].as_str().unwrap().split_once(&harness.address.to_string()).unwrap().1;
     let fetched = harness.ask("GET", url, None, None).await;

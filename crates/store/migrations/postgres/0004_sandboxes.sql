@@ -108,3 +108,6 @@ CREATE TABLE checkpoint_packs (
     FOREIGN KEY (organization, pack) REFERENCES packs (organization, sha256)
 );
 CREATE INDEX checkpoint_packs_pack ON checkpoint_packs (organization, pack);
+
+-- An organization's list shows also what is over.
+CREATE INDEX sessions_listed ON sessions (organization, kind, created_at, id);
