@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use vitrine_model::{ApiKeySecret, EndReason, Entropy, Error, MachineId, OrganizationId, Permissions, Plan};
+use vitrine_model::{ApiKeySecret, EndReason, Entropy, Error, MachineId, OrganizationId, Permissions, Plan, Status};
 use vitrine_store::{Objects, Organization, Store, StoreError};
 
 /// Why the server did not start.
@@ -110,10 +110,12 @@ impl Server {
         self.app.drain();
     }
 
-    /// Asks all sessions to end, or those of one machine; answers how many.
+    /// Asks all sessions that are not paused to end, or those of one machine; answers how many.
     pub async fn end_all(&self, machine: Option<&MachineId>, reason: EndReason) -> Result<usize, Error> {
         let sessions = self.app.all_sessions().await?;
-        let ours = sessions.iter().filter(|session| {
+        // What is paused waits for the next start, on its machine's disk.
+        let running = sessions.iter().filter(|session| session.status != Status::Paused);
+        let ours = running.filter(|session| {
             // A queued session is nobody's yet: it ends with whoever ends everything here.
             machine.is_none_or(|machine| session.machine.as_ref().is_none_or(|holder| holder == machine))
         });
@@ -125,10 +127,13 @@ impl Server {
         Ok(asked)
     }
 
-    /// Sessions that are not over, on one machine or at all.
+    /// Sessions that are not over and hold a machine or wait for one, on one machine or at all.
     pub async fn open_sessions(&self, machine: Option<&MachineId>) -> Result<usize, Error> {
         let sessions = self.app.all_sessions().await?;
-        Ok(sessions.iter().filter(|session| machine.is_none() || session.machine.as_ref() == machine).count())
+        Ok(sessions
+            .iter()
+            .filter(|session| !session.stored && (machine.is_none() || session.machine.as_ref() == machine))
+            .count())
     }
 
     /// The answer of `/health`.

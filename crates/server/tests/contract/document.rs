@@ -2,6 +2,8 @@
 
 use crate::support::{Harness, raised};
 use serde_json::{Value, json};
+use vitrine_model::rate::RateLimit;
+use vitrine_server::ServerConfig;
 
 /// Where the published document stands.
 const PUBLISHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api/openapi.json");
@@ -64,7 +66,10 @@ async fn every_operation_has_a_gate_answers_and_prose() {
 
 #[tokio::test]
 async fn every_operation_demands_its_permission_and_counts_its_class() {
-    let harness = Harness::documented().await;
+    let mut config = ServerConfig::default();
+    // A key is made for each operation.
+    config.rate_limits.insert("api_keys.write".into(), RateLimit { per_minute: 1_000, burst: 1_000 });
+    let harness = Harness::start(config).await;
     let document: Value = serde_json::from_str(&harness.server.openapi()).unwrap();
     for (method, path, operation) in operations(&document) {
         let Some(requires) = operation.get("x-requires") else { continue };

@@ -120,7 +120,7 @@ async fn bytes_go_up_and_down_and_no_browser_takes_them_for_a_page() {
     harness.node(4).await;
     let id = harness.ready_sandbox(json!({})).await;
     let page = "<script>alert(1)</script>";
-    let put = raw(&harness, "PUT", &format!("id={id}&path=a/b.html&mode=755&append=true"), "", page).await;
+    let put = raw(&harness, "PUT", &format!("id={id}&path=a/b.html&mode=493&append=true"), "", page).await;
     assert_eq!((put.status, &put.body["size"]), (200, &json!(25)), "{put:?}");
     let asked = harness.machine.asked.lock().unwrap().pop().unwrap();
     let octets = "application/octet-stream";
@@ -139,7 +139,7 @@ async fn bytes_go_up_and_down_and_no_browser_takes_them_for_a_page() {
     assert!(folder.header("content-disposition").unwrap().contains("folder.tar"));
     raw(&harness, "PUT", &format!("id={id}&path=x"), "Content-Type: application/x-tar\r\n", "tar").await;
     assert_eq!(harness.machine.asked.lock().unwrap().pop().unwrap()["type"], "application/x-tar");
-    for wrong in ["mode=9", "mode=77777", "mode=", "append=1"] {
+    for wrong in ["mode=4096", "mode=-1", "mode=", "append=1"] {
         raw(&harness, "PUT", &format!("id={id}&path=a&{wrong}"), "", "").await.expect(400, "INVALID_REQUEST");
     }
     harness.finish().await;

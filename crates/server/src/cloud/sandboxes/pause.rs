@@ -11,7 +11,7 @@ use axum::extract::State;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
-use vitrine_model::{Code, Desired, Error, Kind, RunId, SchedulingReason, Status};
+use vitrine_model::{Code, Desired, Error, Kind, RunId, SchedulingReason, SessionId, Status};
 use vitrine_store::{NotResumed, Session};
 
 /// Freezing takes milliseconds; the checkpoint of a workspace that is kept may take a while before it.
@@ -65,27 +65,18 @@ pub async fn resume(State(app): State<App>, caller: Caller, body: Body) -> Answe
     let body = body::object(body, app.body_limits()).await?;
     let session = super::named(&app, &caller, &Fields::of(&body)).await?;
     app.check_open()?;
-    let (plan, now) = (caller.organization.plan, app.clock.now());
-    let limits = app.limits(plan, Kind::Sandbox, now);
-    let run = RunId::new(now, app.entropy.as_ref());
-    let (organization, options) = (Some(caller.organization_id()), app.place_options());
-    let asked = app.store.request_resume(&session.id, organization, limits, options, run, now).await?;
-    match asked.ok_or_else(|| Error::not_found("sandbox"))? {
-        Ok(session) => app.moved(&session),
-        Err(NotResumed::State(not_now)) if not_now.status.is_running() => return Ok(Json(DONE)),
-        Err(NotResumed::State(not_now)) => return Err(Error::state(not_now.status, "resuming").into()),
-        Err(NotResumed::Limit(refused)) => return Err(app.refusal(refused, plan, Kind::Sandbox).into()),
-        Err(NotResumed::NoRoom) => {
-            let message = "its machine has no room now; it stays paused";
-            return Err(Error::scheduling(SchedulingReason::NoCapacity, message).into());
-        }
-    }
+    let mut asked = ask_to_resume(&app, &caller, &session.id).await?;
     let is_over = |session: &Session| !is_coming(session);
-    let session = settled(&app, &caller, (Kind::Sandbox, &session.id), WAIT_MAX, is_over).await?;
-    match session.status {
+    let mut found = settled(&app, &caller, (Kind::Sandbox, &session.id), WAIT_MAX, is_over).await?;
+    if asked.status == Status::Paused && found.stored {
+        // It moved to disk at this very moment, and has to be asked there.
+        asked = ask_to_resume(&app, &caller, &session.id).await?;
+        found = settled(&app, &caller, (Kind::Sandbox, &session.id), WAIT_MAX, is_over).await?;
+    }
+    match found.status {
         status if status.is_running() => Ok(Json(DONE)),
         // Back where it was: its machine could not start it.
-        Status::Paused if !is_coming(&session) => {
+        Status::Paused if found.generation >= asked.generation && found.stored => {
             let message = "it could not be started again; it stays paused";
             Err(Error::scheduling(SchedulingReason::StartFailed, message).into())
         }
@@ -93,6 +84,26 @@ pub async fn resume(State(app): State<App>, caller: Caller, body: Body) -> Answe
             Err(Error::new(Code::Unavailable, "the sandbox is still being resumed; look again").into())
         }
         status => Err(Error::state(status, "resuming").into()),
+    }
+}
+
+/// Asks a sandbox to resume, within the plan's limits. One that runs is as it should be.
+async fn ask_to_resume(app: &App, caller: &Caller, id: &SessionId) -> Result<Session, Error> {
+    let (plan, now) = (caller.organization.plan, app.clock.now());
+    let (organization, limits) = (caller.organization_id(), app.limits(plan, Kind::Sandbox, now));
+    let run = RunId::new(now, app.entropy.as_ref());
+    let asked = app.store.request_resume(id, Some(organization), limits, app.place_options(), run, now).await;
+    match asked.map_err(Error::internal)?.ok_or_else(|| Error::not_found("sandbox"))? {
+        Ok(session) => {
+            app.moved(&session);
+            Ok(session)
+        }
+        Err(NotResumed::State(not_now)) if not_now.status.is_running() => super::owned(app, caller, id).await,
+        Err(NotResumed::State(not_now)) => Err(Error::state(not_now.status, "resuming")),
+        Err(NotResumed::Limit(refused)) => Err(app.refusal(refused, plan, Kind::Sandbox)),
+        Err(NotResumed::NoRoom) => {
+            Err(Error::scheduling(SchedulingReason::NoCapacity, "its machine has no room now; it stays paused"))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `/v1/sandboxes/fs/raw`: files of any size and whole folders, streamed.
 
-use super::files::{ARCHIVE, WrittenSandboxFile, at, path_of};
+use super::files::{ARCHIVE, MODE_MAX, WrittenSandboxFile, at, path_of};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::deliver::{bytes_of, contained};
@@ -64,7 +64,8 @@ pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers:
     params(
         ("id" = String, Query, description = "The sandbox"),
         ("path" = String, Query, description = "Relative ones are under `/workspace`"),
-        ("mode" = Option<String>, Query, pattern = "^[0-7]{1,4}$", description = "Permissions as octal digits, for example `755`"),
+        ("mode" = Option<u32>, Query, minimum = 0, maximum = 4_095,
+            description = "Permissions, for example 493 for `rwxr-xr-x`"),
         ("append" = Option<bool>, Query, description = "Add to what is there instead of replacing it"),
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The bytes, streamed"),
@@ -81,10 +82,7 @@ pub async fn write(
     body: Body,
 ) -> Answer<Response> {
     let mut path = at("/fs/raw", path_of(&query)?);
-    if let Some(digits) = query.text("mode") {
-        let wrong = || Error::invalid("mode", "expected one to four octal digits, for example 755");
-        let is_octal = (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-        let mode = u32::from_str_radix(digits, 8).ok().filter(|_| is_octal).ok_or_else(wrong)?;
+    if let Some(mode) = query.integer("mode", 0..=MODE_MAX)? {
         path += &format!("&mode={mode}");
     }
     match query.text("append") {
