@@ -3,8 +3,9 @@
 //! A socket belongs to the namespace of the thread that made it, and to everybody afterwards. One thread of this
 //! process visits the namespaces to make them; it never waits for a peer, so it never keeps anybody waiting.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 
@@ -12,7 +13,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::thread::ThreadNameSpaceType;
 use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
-use vitrine_init::SOCKET_MARK;
+use vitrine_init::{REDIRECT_TCP_PORT, SOCKET_MARK};
 
 use crate::CapsuleError;
 use crate::error::Doing;
@@ -22,6 +23,10 @@ use crate::sys;
 const BACKLOG: i32 = 1024;
 /// Requests that wait for the thread; each takes some microseconds.
 const REQUESTS_MAX: usize = 1024;
+/// What is read of the kernel's table of sockets: some thirty thousand of them.
+const TABLE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// The state of a socket that listens, in that table.
+const LISTENS: &str = "0A";
 
 /// The network of one capsule. Usable as long as the capsule lives; keeps nothing of it alive.
 #[derive(Clone, Debug)]
@@ -71,6 +76,27 @@ impl Network {
         stream.into_std().doing(what)
     }
 
+    /// Where programs of the capsule listen for TCP connections, ours left out.
+    pub async fn listening(&self) -> Result<Vec<SocketAddr>, CapsuleError> {
+        let what = || "look for ports in the capsule".into();
+        let mut all = Vec::new();
+        for table in ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"] {
+            // The file is that of the namespace in which it was opened.
+            let file = match self.make(move || Ok(File::open(table)?.into())).await {
+                // A kernel without that family.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => File::from(other.doing(what)?),
+            };
+            let read = move || io::read_to_string(file.take(TABLE_BYTES_MAX));
+            let text = tokio::task::spawn_blocking(read).await.map_err(io::Error::other).and_then(|text| text);
+            all.extend(text.doing(what)?.lines().skip(1).filter_map(listener));
+        }
+        all.retain(|address| address.port() != REDIRECT_TCP_PORT);
+        all.sort_by_key(|address| (address.port(), address.ip()));
+        all.dedup();
+        Ok(all)
+    }
+
     async fn make(&self, make: impl FnOnce() -> io::Result<OwnedFd> + Send + 'static) -> io::Result<OwnedFd> {
         let (reply, answer) = oneshot::channel();
         let visit = Visit { init: Arc::clone(&self.init), make: Box::new(make), reply };
@@ -78,6 +104,26 @@ impl Network {
         self.visitor.visits.try_send(visit).map_err(|_| io::Error::from(io::ErrorKind::WouldBlock))?;
         answer.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
     }
+}
+
+/// The address of a line of the kernel's table of TCP sockets, if the socket listens.
+fn listener(line: &str) -> Option<SocketAddr> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let (address, port) = fields.next()?.split_once(':')?;
+    if fields.nth(1)? != LISTENS {
+        return None;
+    }
+    // Words of four bytes, each in the machine's own order.
+    let words = address.as_bytes().chunks(8).map(|word| {
+        let word = u32::from_str_radix(str::from_utf8(word).ok()?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    });
+    let bytes = words.collect::<Option<Vec<_>>>()?.concat();
+    let ip = match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(four) => IpAddr::from(four),
+        Err(_) => IpAddr::from(<[u8; 16]>::try_from(bytes.as_slice()).ok()?),
+    };
+    Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
 }
 
 fn local(port: u16) -> SocketAddrV4 {
@@ -114,5 +160,20 @@ impl Visitor {
         };
         std::thread::Builder::new().name("capsule-network".into()).spawn(serve)?;
         Ok(Self { visits })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_table_of_sockets_is_read() {
+        let line =
+            |address: &str, state: &str| format!("   0: {address} 00000000:0000 {state} 00000000:00000000 00:0 0");
+        assert_eq!(listener(&line("0100007F:1F90", "0A")), Some("127.0.0.1:8080".parse().unwrap()));
+        assert_eq!(listener(&line("00000000000000000000000001000000:0050", "0A")), Some("[::1]:80".parse().unwrap()));
+        assert_eq!(listener(&line("0100007F:1F90", "01")), None, "a connection");
+        assert_eq!(listener("rubbish"), None);
     }
 }

@@ -31,6 +31,32 @@ pub struct NodeConfig {
     /// Memory of a browser capsule below the weight's tier, in MiB: the browser itself.
     pub browser_base_mb: u32,
     pub carried: CarriedConfig,
+    pub sandbox: SandboxConfig,
+}
+
+/// What sandboxes are.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// Warm sandboxes.
+    pub pool: PoolConfig,
+    /// The image with LibreOffice, for those that ask for it.
+    pub documents: watch::Receiver<Image>,
+    /// What each may write, all together.
+    pub disk_bytes: u64,
+    /// How long a paused one stays in memory.
+    pub pause_disk_after: Duration,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        let message = "the image `documents` is not built: run `vitrine image build documents`".into();
+        Self {
+            pool: PoolConfig { size: 8, refill_pause: Duration::from_millis(5), ..PoolConfig::default() },
+            documents: watch::Sender::new(Image::Missing { message }).subscribe(),
+            disk_bytes: 10 * GIBIBYTE,
+            pause_disk_after: Duration::from_secs(600),
+        }
+    }
 }
 
 /// What sessions carry besides their browser.

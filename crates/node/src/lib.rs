@@ -3,9 +3,9 @@
 //! Links no SQL and holds no key but its own. It learns what to run from the server, over [`Transport`], and writes back
 //! under `(machine, epoch, generation)`; what it no longer owns it kills. Capsules outlive it: a restarted node takes them up.
 
-mod browser_capsule;
-mod capsule_host;
-mod carried;
+mod body;
+mod browser;
+mod capsules;
 mod clock;
 mod config;
 mod content_type;
@@ -21,13 +21,11 @@ mod report;
 mod run;
 mod run_file;
 mod runs;
-mod solver;
+mod sandbox;
 mod spool;
-mod trust;
 mod upstream;
-mod wish;
 
-pub use config::{CarriedConfig, Image, NodeConfig, PoolConfig, Solver};
+pub use config::{CarriedConfig, Image, NodeConfig, PoolConfig, SandboxConfig, Solver};
 pub use data_plane::{DataPlane, Dialed};
 pub use error::{NodeError, StartError};
 pub use link::{Body, Transport, TransportError, whole};

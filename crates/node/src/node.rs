@@ -1,6 +1,7 @@
 //! What a machine does: registers, beats, takes assignments, adopts what outlived a restart, sweeps what nobody owns.
 
-use crate::browser_capsule::Maker;
+use crate::browser::{self, BrowserRun, Solver};
+use crate::capsules::Capsules;
 use crate::config::{Image, NodeConfig};
 use crate::data_plane::DataPlane;
 use crate::error::NodeError;
@@ -10,7 +11,7 @@ use crate::pool::Pool;
 use crate::run::Run;
 use crate::run_file::{RunFile, RunFiles};
 use crate::runs::{Order, Runs};
-use crate::solver::Solver;
+use crate::sandbox::{self, Sandbox};
 use crate::spool::{Publisher, Spool};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,14 +23,16 @@ use tokio_util::task::TaskTracker;
 use vitrine_capsule::Native;
 use vitrine_egress::Outside;
 use vitrine_model::wire::{
-    Alive, Assignment, Assignments, AssignmentsRequest, Beat, BeatAnswer, NotReady, Register, Registered,
+    Alive, Assignment, Assignments, AssignmentsRequest, Beat, BeatAnswer, NotReady, Register, Registered, Workload,
 };
-use vitrine_model::{Desired, EndReason, SchedulingReason};
+use vitrine_model::{EndReason, SchedulingReason};
 
 /// How long one question after assignments waits on the server's side.
 const ASSIGNMENTS_WAIT_MS: u64 = 20_000;
 /// Between two tries when the server does not answer.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// After an answer of which nothing could be taken: the server will say it again at once.
+const IGNORED_PAUSE: Duration = Duration::from_millis(50);
 /// Between two sweeps of what no run owns.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How long all runs may take to end at a stop.
@@ -39,9 +42,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) struct Shared {
     pub(crate) config: NodeConfig,
     pub(crate) link: Link,
-    pub(crate) driver: Native,
+    pub(crate) capsules: Capsules,
     pub(crate) outside: Arc<Outside>,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) browsers: Arc<Pool<browser::Maker>>,
+    pub(crate) sandboxes: Arc<Pool<sandbox::Maker>>,
     pub(crate) runs: Runs,
     pub(crate) run_files: RunFiles,
     pub(crate) publisher: Arc<Publisher>,
@@ -86,7 +90,8 @@ impl Node {
         forget_strangers(&shared);
         sweep(&shared).await;
         tracing::info!(machine = %shared.config.machine, adopted, "the machine is registered");
-        shared.tasks.spawn(shared.pool.clone().keep_full(shared.stop.clone()));
+        shared.tasks.spawn(shared.browsers.clone().keep_full(shared.stop.clone()));
+        shared.tasks.spawn(shared.sandboxes.clone().keep_full(shared.stop.clone()));
         shared.tasks.spawn(beat(shared.clone(), every));
         shared.tasks.spawn(assignments(shared.clone()));
         shared.tasks.spawn(sweeper(shared.clone()));
@@ -137,24 +142,28 @@ async fn prepare(config: NodeConfig, link: Link) -> Result<Arc<Shared>, NodeErro
     let spool = Spool::open(spool_dir.clone()).map_err(|cause| NodeError::Directory { path: spool_dir, cause })?;
     let epoch = Arc::new(AtomicI64::new(0));
     let publisher = Arc::new(Publisher::new(spool, link.clone(), config.machine.clone(), epoch.clone()));
+    let pooled = u32::try_from(config.pool.size + config.sandbox.pool.size).unwrap_or(u32::MAX);
     let driver = Native::probe(vitrine_capsule::NativeConfig {
         directory: in_data("capsules"),
         instance: config.machine.to_string(),
         uid_base: UID_BASE,
-        slots_max: config.slots_total + u32::try_from(config.pool.size).unwrap_or(u32::MAX).saturating_add(SPARE_SLOTS),
+        slots_max: config.slots_total.saturating_add(pooled).saturating_add(SPARE_SLOTS),
     })
     .await?;
     let outside = Outside::new(config.egress_hosts.clone(), config.ca_bundle.as_deref())?;
-    let maker = Maker::new(&config, driver.clone(), outside.clone());
+    let capsules = Capsules::new(&config, driver, outside.clone());
     let solver = config.carried.solver.clone().map(|solver| Arc::new(Solver::new(solver)));
     let tasks = TaskTracker::new();
-    let pool = Pool::new(config.pool, maker, tasks.clone());
+    let browsers = Pool::new(config.pool, browser::Maker::new(&config, capsules.clone()), tasks.clone());
+    let sandboxes = sandbox::Maker::new(&config, capsules.clone()).await?;
+    let sandboxes = Pool::new(config.sandbox.pool, sandboxes, tasks.clone());
     Ok(Arc::new(Shared {
         config,
         link,
-        driver,
+        capsules,
         outside,
-        pool,
+        browsers,
+        sandboxes,
         runs: Runs::default(),
         run_files,
         publisher,
@@ -200,7 +209,7 @@ fn alive(run: &RunFile) -> Alive {
 
 /// Runs whose capsule is still alive.
 async fn survivors(shared: &Shared) -> Vec<RunFile> {
-    let capsules: HashSet<String> = match shared.driver.list().await {
+    let capsules: HashSet<String> = match shared.capsules.driver.list().await {
         Ok(records) => records.into_iter().filter(|record| record.alive).map(|record| record.id).collect(),
         Err(error) => {
             tracing::warn!(%error, "could not list the capsules of the last node");
@@ -219,40 +228,37 @@ async fn adopt(shared: &Arc<Shared>, registered: Registered) -> usize {
     let survivors = survivors(shared).await;
     let mut adopted = 0;
     for assignment in registered.adopted {
-        let run = survivors.iter().find(|run| run.session == assignment.session);
-        let Some(orders) = shared.runs.begin(&assignment.session, &assignment.run, assignment.generation) else {
-            continue;
-        };
-        let upstream = crate::upstream::of(&assignment.upstream);
-        let session = assignment.session.clone();
-        let ending = (assignment.desired == Desired::End).then_some(assignment.end_reason).flatten();
-        let new = Run::new(shared.clone(), assignment, registered.epoch, orders);
+        let kept = survivors.iter().find(|run| run.session == assignment.session);
+        let Some(orders) = shared.runs.begin(&assignment) else { continue };
+        let workload = assignment.workload.clone();
+        let run = Run::new(shared.clone(), assignment, registered.epoch, orders);
         // It may have died since the server was told that it lives.
-        let Some(run) = run else {
-            new.lost("its processes ended while nobody watched").await;
+        let Some(kept) = kept else {
+            run.lost("its processes ended while nobody watched").await;
             continue;
         };
-        match shared.pool.maker.adopt(&run.capsule, upstream).await {
-            Ok(browser) => {
-                adopted += 1;
-                if let Some(reason) = ending {
-                    shared.runs.tell(&session, Order::End(reason));
-                }
-                if let Some(life) = new.go_on(browser, run.had_client).await {
-                    shared.carry(life);
-                }
-            }
-            Err(error) => new.lost(&error.message).await,
-        }
+        adopted += usize::from(match workload {
+            Workload::Browser(spec) => carry_on(shared, run.go_on::<BrowserRun>(spec, kept).await),
+            Workload::Sandbox(spec) => carry_on(shared, run.go_on::<Sandbox>(spec, kept).await),
+        });
     }
     adopted
 }
 
-/// Removes the files of runs that died with nobody watching: the server was told by their absence.
+fn carry_on(shared: &Shared, life: Option<impl Future<Output = ()> + Send + 'static>) -> bool {
+    let lives = life.is_some();
+    if let Some(life) = life {
+        shared.carry(life);
+    }
+    lives
+}
+
+/// Removes the files of runs that died with nobody watching: the server was told by their absence. What moved to disk is
+/// still its session's.
 fn forget_strangers(shared: &Shared) {
     let strangers = shared.run_files.read_all().unwrap_or_default().into_iter();
-    for run in strangers.filter(|run| !shared.runs.knows(&run.session)) {
-        if let Err(error) = shared.run_files.remove(&run.session) {
+    for run in strangers.filter(|run| !run.is_stored() && !shared.runs.knows(&run.session)) {
+        if let Err(error) = shared.run_files.remove(&run.session, &run.run) {
             tracing::warn!(session = %run.session, %error, "could not remove the file of a run that is gone");
         }
     }
@@ -262,7 +268,7 @@ fn forget_strangers(shared: &Shared) {
 async fn beat(shared: Arc<Shared>, every: Duration) {
     let mut tick = interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut starts = shared.pool.last_start.subscribe();
+    let mut starts = shared.browsers.last_start.subscribe();
     let mut images = shared.config.image.clone();
     loop {
         tokio::select! {
@@ -290,7 +296,7 @@ async fn beat_once(shared: &Arc<Shared>) -> Result<(), crate::link::LinkError> {
         epoch: shared.epoch.load(Ordering::Acquire),
         not_ready: not_ready(shared),
         traffic: shared.runs.traffic(),
-        warm: u32::try_from(shared.pool.len()).unwrap_or(u32::MAX),
+        warm: u32::try_from(shared.browsers.len()).unwrap_or(u32::MAX),
     };
     match shared.link.beat(&beat).await? {
         BeatAnswer::Extended { .. } => shared.lease.extend(sent),
@@ -315,7 +321,7 @@ fn not_ready(shared: &Shared) -> Option<NotReady> {
     if let Image::Missing { message } = &*shared.config.image.borrow() {
         return Some(NotReady { reason: SchedulingReason::ImageMissing, message: message.clone() });
     }
-    match &*shared.pool.last_start.borrow() {
+    match &*shared.browsers.last_start.borrow() {
         Some(Ok(())) => None,
         Some(Err(error)) => Some(NotReady { reason: error.reason, message: error.message.clone() }),
         // Without a pool the first session is the first start.
@@ -343,7 +349,11 @@ async fn assignments(shared: Arc<Shared>) {
         };
         match answer {
             Ok(Assignments { not_yours: false, items }) => {
-                items.into_iter().for_each(|item| take(&shared, item, epoch))
+                let some = !items.is_empty();
+                let taken = items.into_iter().filter(|item| take(&shared, item, epoch)).count();
+                if some && taken == 0 {
+                    sleep(IGNORED_PAUSE).await;
+                }
             }
             Ok(_) => sleep(TRY_AGAIN).await,
             Err(error) => {
@@ -354,22 +364,22 @@ async fn assignments(shared: Arc<Shared>) {
     }
 }
 
-fn take(shared: &Arc<Shared>, assignment: Assignment, epoch: i64) {
-    if assignment.desired == Desired::End {
-        let reason = assignment.end_reason.unwrap_or(EndReason::Deleted);
-        if shared.runs.knows(&assignment.session) {
-            return shared.runs.tell(&assignment.session, Order::End(reason));
-        }
+/// Whether something could be made of it now.
+fn take(shared: &Arc<Shared>, assignment: &Assignment, epoch: i64) -> bool {
+    if shared.runs.hear(assignment) {
+        return true;
     }
     if shared.lease.held(BootTime::now()) != Held::Yes {
-        return;
+        return false;
     }
-    let Some(orders) = shared.runs.begin(&assignment.session, &assignment.run, assignment.generation) else { return };
-    if assignment.desired == Desired::End {
-        // Ended before it was begun: the run finds the order first and only reports.
-        shared.runs.tell(&assignment.session, Order::End(assignment.end_reason.unwrap_or(EndReason::Deleted)));
+    // One that is to end already finds that order first, and only reports.
+    let Some(orders) = shared.runs.begin(assignment) else { return false };
+    let run = Run::new(shared.clone(), assignment.clone(), epoch, orders);
+    match &assignment.workload {
+        Workload::Browser(spec) => shared.carry(run.start::<BrowserRun>(spec.clone())),
+        Workload::Sandbox(spec) => shared.carry(run.start::<Sandbox>(spec.clone())),
     }
-    shared.carry(Run::new(shared.clone(), assignment, epoch, orders).start());
+    true
 }
 
 async fn sweeper(shared: Arc<Shared>) {
@@ -381,9 +391,10 @@ async fn sweeper(shared: Arc<Shared>) {
     }
 }
 
-/// Removes every capsule that neither a run nor the pool owns.
+/// Removes every disk and every capsule that neither a run nor a pool owns.
 async fn sweep(shared: &Shared) {
-    match shared.driver.sweep(&shared.pool.maker.owned()).await {
+    shared.sandboxes.maker.sweep(&shared.run_files).await;
+    match shared.capsules.driver.sweep(&shared.capsules.owned()).await {
         Ok(report) if report.destroyed.is_empty() => {}
         Ok(report) => tracing::info!(capsules = ?report.destroyed, "swept capsules that nobody owned"),
         Err(error) => {

@@ -1,12 +1,10 @@
-//! Warm browsers: started before anybody asks, handed out in milliseconds, never used twice.
+//! Warm capsules: started before anybody asks, handed out in milliseconds, never used twice.
 //!
-//! Promises: a claim takes a warm browser when there is one that lives, else starts one; refilling goes one at a time, waits
+//! Promises: a claim takes a warm one when there is one that lives, else starts one; refilling goes one at a time, waits
 //! for quiet, runs at the lowest CPU weight and stops under memory pressure, so that it never slows live sessions.
 
-use crate::browser_capsule::{BrowserCapsule, Maker, Urgency};
 use crate::config::PoolConfig;
 use crate::error::StartError;
-use crate::wish::Wish;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -15,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Browsers that are started at once when the pool is empty: more only slow each other.
+/// Those that are started at once when the pool is empty: more only slow each other.
 const STARTS_MAX: usize = 4;
 /// Share of the last ten seconds in which something waited for memory, above which the pool is not refilled.
 const MEMORY_PRESSURE_MAX: f32 = 10.0;
@@ -24,21 +22,55 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Longest pause when start after start fails.
 const FAILING_PAUSE_MAX: Duration = Duration::from_secs(60);
 
+/// How soon one is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// A session waits for it.
+    Now,
+    /// For the pool.
+    Spare,
+}
+
+/// What a pool holds.
+pub(crate) trait Warm: Send + Sync + 'static {
+    /// Of its capsule.
+    fn id(&self) -> &str;
+    /// Whether it can still be used.
+    fn lives(&self) -> bool;
+    /// Ends everything in it and removes every trace.
+    fn destroy(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Makes what a pool holds.
+pub(crate) trait Make: Send + Sync + 'static {
+    type Made: Warm;
+    /// How one differs from its like; the default is what the pool holds.
+    type Wish: Default + Send + Sync + 'static;
+    /// In messages.
+    const WHAT: &'static str;
+
+    /// Makes one that can be handed out; leaves nothing when it fails.
+    fn make(&self, urgency: Urgency, wish: &Self::Wish) -> impl Future<Output = Result<Self::Made, StartError>> + Send;
+
+    /// Whether a failure to fulfil this wish says that the machine cannot start any.
+    fn tells_of_the_machine(wish: &Self::Wish) -> bool;
+}
+
 /// The pool.
-pub(crate) struct Pool {
+pub(crate) struct Pool<M: Make> {
     config: PoolConfig,
-    pub(crate) maker: Maker,
-    warm: Mutex<VecDeque<BrowserCapsule>>,
+    pub(crate) maker: M,
+    warm: Mutex<VecDeque<M::Made>>,
     claimed: watch::Sender<Option<Instant>>,
     starts: Semaphore,
     wake: Notify,
     tasks: TaskTracker,
-    /// What the last start said; a machine whose browsers do not start takes no sessions.
+    /// What the last start said.
     pub(crate) last_start: watch::Sender<Option<Result<(), StartError>>>,
 }
 
-impl Pool {
-    pub(crate) fn new(config: PoolConfig, maker: Maker, tasks: TaskTracker) -> Arc<Self> {
+impl<M: Make> Pool<M> {
+    pub(crate) fn new(config: PoolConfig, maker: M, tasks: TaskTracker) -> Arc<Self> {
         Arc::new(Self {
             config,
             maker,
@@ -51,29 +83,29 @@ impl Pool {
         })
     }
 
-    /// Warm browsers now.
+    /// Warm ones now.
     pub(crate) fn len(&self) -> usize {
         self.warm().len()
     }
 
-    /// A browser of the caller's own.
-    pub(crate) async fn claim(self: &Arc<Self>) -> Result<BrowserCapsule, StartError> {
+    /// One of the caller's own.
+    pub(crate) async fn claim(self: &Arc<Self>) -> Result<M::Made, StartError> {
         self.claimed.send_replace(Some(Instant::now()));
-        if let Some(browser) = self.take_living() {
+        if let Some(warm) = self.take_living() {
             self.wake.notify_one();
-            return Ok(browser);
+            return Ok(warm);
         }
-        let _permit = self.starts.acquire().await.map_err(|closed| StartError::failed("start a browser", closed))?;
-        // Somebody may have put one back while we waited for our turn.
-        if let Some(browser) = self.take_living() {
-            return Ok(browser);
+        let _permit = self.starts.acquire().await.map_err(not_started::<M>)?;
+        // The pool may have been refilled while we waited for our turn.
+        if let Some(warm) = self.take_living() {
+            return Ok(warm);
         }
-        self.start(Urgency::Now, Wish::default()).await
+        self.start(Urgency::Now, M::Wish::default()).await
     }
 
-    /// A browser that is like none of the pool.
-    pub(crate) async fn make(self: &Arc<Self>, wish: Wish) -> Result<BrowserCapsule, StartError> {
-        let _permit = self.starts.acquire().await.map_err(|closed| StartError::failed("start a browser", closed))?;
+    /// One that is like none of the pool.
+    pub(crate) async fn make(self: &Arc<Self>, wish: M::Wish) -> Result<M::Made, StartError> {
+        let _permit = self.starts.acquire().await.map_err(not_started::<M>)?;
         self.start(Urgency::Now, wish).await
     }
 
@@ -86,7 +118,7 @@ impl Pool {
                 if self.len() < self.config.size {
                     return self.quiet().await;
                 }
-                // The timer finds warm browsers that died.
+                // The timer finds those that died.
                 let _ = timeout(LOOK_AGAIN, self.wake.notified()).await;
                 false
             };
@@ -99,8 +131,8 @@ impl Pool {
             }
         }
         let left: Vec<_> = self.warm().drain(..).collect();
-        for browser in left {
-            browser.destroy().await;
+        for warm in left {
+            warm.destroy().await;
         }
     }
 
@@ -123,60 +155,64 @@ impl Pool {
 
     /// Starts one more; false when it failed.
     async fn fill_one(self: &Arc<Self>) -> bool {
-        match self.start(Urgency::Spare, Wish::default()).await {
-            Ok(browser) => {
-                self.warm().push_back(browser);
+        match self.start(Urgency::Spare, M::Wish::default()).await {
+            Ok(warm) => {
+                self.warm().push_back(warm);
                 true
             }
             Err(error) => {
-                tracing::warn!(%error, "a warm browser did not start");
+                tracing::warn!(%error, "a warm {} did not start", M::WHAT);
                 false
             }
         }
     }
 
     /// Starts one on a task of its own: a caller that stops waiting leaves no half-made capsule behind.
-    async fn start(self: &Arc<Self>, urgency: Urgency, wish: Wish) -> Result<BrowserCapsule, StartError> {
+    async fn start(self: &Arc<Self>, urgency: Urgency, wish: M::Wish) -> Result<M::Made, StartError> {
         let (hand_over, handed) = oneshot::channel();
         let pool = self.clone();
         self.tasks.spawn(async move {
             let started = pool.maker.make(urgency, &wish).await;
-            // A profile that does not unpack says nothing of the machine.
-            if started.is_ok() || wish.profile.is_none() {
+            if started.is_ok() || M::tells_of_the_machine(&wish) {
                 pool.last_start.send_replace(Some(started.as_ref().map(|_| ()).map_err(Clone::clone)));
             }
             if let Err(Ok(unwanted)) = hand_over.send(started) {
                 unwanted.destroy().await;
             }
         });
-        handed.await.unwrap_or_else(|gone| Err(StartError::failed("start a browser", gone)))
+        handed.await.unwrap_or_else(|gone| Err(not_started::<M>(gone)))
     }
 
-    fn take_living(&self) -> Option<BrowserCapsule> {
+    fn take_living(&self) -> Option<M::Made> {
         let mut warm = self.warm();
-        let living = warm.iter().position(BrowserCapsule::lives)?;
+        let living = warm.iter().position(M::Made::lives)?;
         warm.remove(living)
     }
 
     async fn drop_dead(&self) {
         let dead: VecDeque<_> = {
             let mut warm = self.warm();
-            let (living, dead) = warm.drain(..).partition(BrowserCapsule::lives);
+            let (living, dead) = warm.drain(..).partition(M::Made::lives);
             *warm = living;
             dead
         };
-        for browser in dead {
-            tracing::warn!(capsule = browser.id(), "a warm browser died and is replaced");
-            browser.destroy().await;
+        for warm in dead {
+            tracing::warn!(capsule = warm.id(), "a warm {} died and is replaced", M::WHAT);
+            warm.destroy().await;
         }
     }
 
-    fn warm(&self) -> MutexGuard<'_, VecDeque<BrowserCapsule>> {
+    fn warm(&self) -> MutexGuard<'_, VecDeque<M::Made>> {
         self.warm.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-fn memory_allows(minimum_mb: u64) -> bool {
+fn not_started<M: Make>(cause: impl std::fmt::Display) -> StartError {
+    StartError::failed(&format!("start a {}", M::WHAT), cause)
+}
+
+/// Whether so much memory is available, and nothing waits for some.
+pub(crate) fn memory_allows(minimum_mb: u64) -> bool {
     let available = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_mb(&text));
     let pressure = std::fs::read_to_string("/proc/pressure/memory").ok().and_then(|text| some_avg10(&text));
     available.is_none_or(|available| available >= minimum_mb)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use vitrine_model::{RunId, SessionId};
+use vitrine_model::{CheckpointId, RunId, SessionId};
 
 /// A run as it stands in its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,8 +13,45 @@ pub struct RunFile {
     pub generation: i64,
     /// The capsule it runs in.
     pub capsule: String,
-    /// A client has been connected: from then on an absence counts as idle.
-    pub had_client: bool,
+    #[serde(flatten)]
+    pub kept: Kept,
+}
+
+impl RunFile {
+    /// What is remembered, if it is of a sandbox.
+    pub fn sandbox(&self) -> Option<&KeptSandbox> {
+        match &self.kept {
+            Kept::Sandbox(kept) => Some(kept),
+            Kept::Browser { .. } => None,
+        }
+    }
+
+    /// Whether nothing of it runs, though the session goes on.
+    pub fn is_stored(&self) -> bool {
+        self.sandbox().is_some_and(|kept| kept.stored)
+    }
+}
+
+/// What else is remembered, by what it is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Kept {
+    Browser {
+        /// A client has been connected: from then on an absence counts as idle.
+        had_client: bool,
+    },
+    Sandbox(KeptSandbox),
+}
+
+/// What is remembered of a sandbox.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSandbox {
+    /// Its processes have ended, its disk is kept: there is no capsule any more.
+    pub stored: bool,
+    /// The name of its disk.
+    pub disk: String,
+    /// The checkpoint that its workspace began as, whose files lie below its own.
+    pub from: Option<CheckpointId>,
 }
 
 /// The folder of run files.
@@ -39,12 +76,20 @@ impl RunFiles {
         std::fs::rename(&unfinished, &path)
     }
 
-    /// Forgets a run.
-    pub fn remove(&self, session: &SessionId) -> std::io::Result<()> {
+    /// Forgets a run. A file that another run of its session wrote stays: what that one left is still the session's.
+    pub fn remove(&self, session: &SessionId, run: &RunId) -> std::io::Result<()> {
+        if self.read(session).is_some_and(|file| file.run != *run) {
+            return Ok(());
+        }
         match std::fs::remove_file(self.path(session)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             other => other,
         }
+    }
+
+    /// What the last run of a session wrote.
+    pub fn read(&self, session: &SessionId) -> Option<RunFile> {
+        read(&self.path(session))
     }
 
     /// All runs; what cannot be read is removed, for its capsule is then nobody's and is swept.
@@ -87,14 +132,22 @@ mod tests {
             run: RunId::new(1, &entropy),
             generation: 2,
             capsule: "c".into(),
-            had_client: true,
+            kept: Kept::Sandbox(KeptSandbox { stored: true, ..KeptSandbox::default() }),
         };
         files.write(&run).unwrap();
+        let browser =
+            RunFile { session: SessionId::new(2, &entropy), kept: Kept::Browser { had_client: true }, ..run.clone() };
+        files.write(&browser).unwrap();
         std::fs::write(folder.path().join("runs/half.json"), "{").unwrap();
         std::fs::write(folder.path().join("runs/half.new"), "{}").unwrap();
-        assert_eq!(files.read_all().unwrap(), vec![run.clone()]);
-        files.remove(&run.session).unwrap();
-        files.remove(&run.session).unwrap();
+        let mut read = files.read_all().unwrap();
+        read.sort_by_key(|run| run.session.to_string());
+        assert_eq!(read, vec![run.clone(), browser.clone()]);
+        files.remove(&browser.session, &browser.run).unwrap();
+        files.remove(&run.session, &RunId::new(9, &entropy)).unwrap();
+        assert_eq!(files.read(&run.session), Some(run.clone()), "another run's file stays");
+        files.remove(&run.session, &run.run).unwrap();
+        files.remove(&run.session, &run.run).unwrap();
         assert!(files.read_all().unwrap().is_empty());
         assert_eq!(std::fs::read_dir(folder.path().join("runs")).unwrap().count(), 0);
     }

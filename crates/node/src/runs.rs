@@ -1,20 +1,22 @@
 //! The runs of this machine: what is known of each, what can be dialled, how to tell it something.
 
-use crate::browser_capsule::BrowserCapsule;
-use crate::carried::Carried;
+use crate::body::Reached;
 use crate::presence::Door;
+use crate::run::End;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use vitrine_model::wire::{Dial, EgressBytes, Known, Traffic};
+use vitrine_model::wire::{Assignment, Dial, Known, Traffic};
 use vitrine_model::{Desired, EndReason, RunId, SessionId};
 
 /// What a run is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Go on.
+    /// Go on, or go on again.
     Live,
+    /// The row says `pausing`.
+    Pause,
     /// The row says `ending`, for this reason.
     End(EndReason),
     /// End for a reason of the node's own; the row does not know yet.
@@ -23,12 +25,32 @@ pub(crate) enum Order {
     Drop,
 }
 
+impl Order {
+    /// What the server wants.
+    fn of(assignment: &Assignment) -> Order {
+        match assignment.desired {
+            Desired::Run | Desired::Resume => Order::Live,
+            Desired::Pause => Order::Pause,
+            Desired::End => Order::End(assignment.end_reason.unwrap_or(EndReason::Deleted)),
+        }
+    }
+
+    /// How a run ends that is told this, if it does.
+    pub(crate) fn end(self) -> Option<End> {
+        match self {
+            Order::Live | Order::Pause => None,
+            Order::End(reason) => Some(End::Asked(reason)),
+            Order::EndOurselves(reason) => Some(End::Own(reason)),
+            Order::Drop => Some(End::Dropped),
+        }
+    }
+}
+
 /// A run that can be dialled.
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) door: Door,
-    pub(crate) browser: Arc<BrowserCapsule>,
-    pub(crate) carried: Arc<Carried>,
+    pub(crate) body: Arc<dyn Reached>,
     /// Ends what serves this run.
     pub(crate) over: CancellationToken,
 }
@@ -41,6 +63,19 @@ struct Entry {
     live: Option<Live>,
 }
 
+impl Entry {
+    /// The first word that ends it stays, unless it is not ours any more.
+    fn tell(&self, order: Order) {
+        self.order.send_if_modified(|current| {
+            let taken = *current != order && (current.end().is_none() || order == Order::Drop);
+            if taken {
+                *current = order;
+            }
+            taken
+        });
+    }
+}
+
 /// All runs.
 #[derive(Clone, Default)]
 pub struct Runs {
@@ -49,16 +84,29 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// Takes note of a run; `None` when this generation, or a later one, is known already.
-    pub(crate) fn begin(&self, session: &SessionId, run: &RunId, generation: i64) -> Option<watch::Receiver<Order>> {
+    /// Takes note of a run; `None` when one of its session is known already.
+    pub(crate) fn begin(&self, assignment: &Assignment) -> Option<watch::Receiver<Order>> {
         let mut entries = self.lock();
-        if entries.contains_key(session) {
+        if entries.contains_key(&assignment.session) {
             return None;
         }
-        let (order, orders) = watch::channel(Order::Live);
-        let entry = Entry { run: run.clone(), generation, desired: Desired::Run, order, live: None };
-        entries.insert(session.clone(), entry);
+        let (order, orders) = watch::channel(Order::of(assignment));
+        let Assignment { run, generation, desired, .. } = assignment;
+        let entry = Entry { run: run.clone(), generation: *generation, desired: *desired, order, live: None };
+        entries.insert(assignment.session.clone(), entry);
         Some(orders)
+    }
+
+    /// Tells a run what the server wants of it now; false when it is not known.
+    pub(crate) fn hear(&self, assignment: &Assignment) -> bool {
+        let mut entries = self.lock();
+        let entry = entries.get_mut(&assignment.session).filter(|entry| entry.run == assignment.run);
+        if let Some(entry) = entry {
+            entry.desired = assignment.desired;
+            entry.tell(Order::of(assignment));
+            return true;
+        }
+        false
     }
 
     /// From now on the run can be dialled.
@@ -89,33 +137,14 @@ impl Runs {
         self.lock().clear();
     }
 
-    /// Tells one run something; the first word that ends it stays.
-    pub(crate) fn tell(&self, session: &SessionId, order: Order) {
-        if let Some(entry) = self.lock().get_mut(session) {
-            if matches!(order, Order::End(_)) {
-                entry.desired = Desired::End;
-            }
-            entry.order.send_if_modified(|current| {
-                let taken = *current == Order::Live || order == Order::Drop;
-                if taken {
-                    *current = order;
-                }
-                taken
-            });
-        }
-    }
-
     /// Tells every run something.
     pub(crate) fn tell_all(&self, order: Order) {
-        let sessions: Vec<_> = self.lock().keys().cloned().collect();
-        sessions.iter().for_each(|session| self.tell(session, order));
+        self.lock().values().for_each(|entry| entry.tell(order));
     }
 
     /// Tells the runs that are not ready yet.
     pub(crate) fn tell_unready(&self, order: Order) {
-        let unready: Vec<_> =
-            self.lock().iter().filter(|(_, entry)| entry.live.is_none()).map(|(session, _)| session.clone()).collect();
-        unready.iter().for_each(|session| self.tell(session, order));
+        self.lock().values().filter(|entry| entry.live.is_none()).for_each(|entry| entry.tell(order));
     }
 
     /// For the next question after assignments.
@@ -132,7 +161,7 @@ impl Runs {
     pub(crate) fn traffic(&self) -> Vec<Traffic> {
         let entries = self.lock();
         let bytes = |(session, entry): (&SessionId, &Entry)| {
-            let bytes: EgressBytes = entry.live.as_ref()?.browser.egress_bytes();
+            let bytes = entry.live.as_ref()?.body.egress_bytes();
             Some(Traffic { session: session.clone(), generation: entry.generation, bytes })
         };
         entries.iter().filter_map(bytes).collect()

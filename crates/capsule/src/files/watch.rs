@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{Dir, FileType, OFlags};
@@ -17,6 +19,7 @@ use rustix::io::Errno;
 use super::entry::is_shown;
 use super::error::failure;
 use super::{FileError, Files, readable};
+use crate::sys;
 
 /// How many directories one watch looks at; the kernel's memory for each is about a kilobyte.
 const FOLDERS_MAX: usize = 8192;
@@ -116,6 +119,12 @@ impl Told {
 }
 
 impl Watch {
+    /// Resolves when something has happened since the last call of [`Watch::changes`].
+    pub fn happened(&self) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let inotify = self.inotify.try_clone();
+        async move { sys::watch(Arc::new(inotify?))?.readable().await.map(drop) }
+    }
+
     /// What has happened since the last call; nothing when nothing has. The files are the capsule's, taken for this call.
     pub fn changes(&mut self, files: &Files) -> Result<Vec<Change>, FileError> {
         let mut told = Told::default();

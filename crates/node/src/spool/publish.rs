@@ -4,7 +4,7 @@
 //! what is left over is tried again until the server has it, refuses it, or disowns the run.
 
 use super::{Folder, Record, Spool, record};
-use crate::carried::conclude;
+use crate::browser::conclude;
 use crate::link::{Body, Link, LinkError};
 use futures_util::StreamExt;
 use std::io;

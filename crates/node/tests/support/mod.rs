@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod lab;
+pub mod sandbox;
 
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
@@ -16,18 +17,26 @@ use vitrine_model::wire::{
     Register, Registered, Step, StepAnswer, StepKind, Upstream, Workload,
 };
 use vitrine_model::{
-    ArtifactKind, BrowserSpec, Desired, EgressProfile, EndReason, Isolation, MachineId, OrganizationId, RunId,
-    SessionId, Weight,
+    ArtifactKind, BrowserSpec, CheckpointId, Desired, EgressProfile, EndReason, EpochMs, Isolation, MachineId,
+    OrganizationId, RunId, SessionId, Weight,
 };
-use vitrine_node::{Body, CarriedConfig, Image, NodeConfig, PoolConfig, Transport, TransportError, whole};
+use vitrine_node::{
+    Body, CarriedConfig, Image, NodeConfig, PoolConfig, SandboxConfig, Transport, TransportError, whole,
+};
 
 #[derive(Default)]
 struct Rows {
     assignments: HashMap<SessionId, Assignment>,
+    /// Paused on the machine's disk.
+    stored: HashMap<SessionId, Assignment>,
     steps: Vec<Step>,
     registrations: i64,
     objects: Vec<Kept>,
     profile: Option<Vec<u8>>,
+    packs: HashMap<String, Vec<u8>>,
+    checkpoints: HashMap<CheckpointId, Vec<u8>>,
+    /// What a run that is resumed is told to end by.
+    expires_at: Option<EpochMs>,
     away: bool,
 }
 
@@ -54,6 +63,10 @@ impl FakeServer {
     }
 
     pub fn assign_with(&self, spec: BrowserSpec, upstream: Upstream) -> (SessionId, RunId) {
+        self.assign_workload(Workload::Browser(spec), upstream)
+    }
+
+    pub fn assign_workload(&self, workload: Workload, upstream: Upstream) -> (SessionId, RunId) {
         let entropy = |buffer: &mut [u8]| getrandom::fill(buffer).unwrap();
         let assignment = Assignment {
             session: SessionId::new(1, &entropy),
@@ -65,7 +78,7 @@ impl FakeServer {
             expires_at: None,
             limit_mb: 1024,
             upstream,
-            workload: Workload::Browser(spec),
+            workload,
         };
         let key = (assignment.session.clone(), assignment.run.clone());
         self.rows.lock().unwrap().assignments.insert(key.0.clone(), assignment);
@@ -79,6 +92,34 @@ impl FakeServer {
             row.end_reason = Some(reason);
         }
         self.changed.notify_waiters();
+    }
+
+    /// What a handler of `pause` or `resume` does.
+    pub fn want(&self, session: &SessionId, desired: Desired) {
+        self.rows.lock().unwrap().assignments.get_mut(session).unwrap().desired = desired;
+        self.changed.notify_waiters();
+    }
+
+    /// A session that moved to disk starts again.
+    pub fn assign_again(&self, session: &SessionId) -> RunId {
+        let run = RunId::new(1, &|buffer: &mut [u8]| getrandom::fill(buffer).unwrap());
+        let mut rows = self.rows.lock().unwrap();
+        let row = rows.stored.remove(session).expect("it is stored");
+        let expires_at = Some(EpochMs::MAX / 2);
+        let again =
+            Assignment { run: run.clone(), generation: row.generation + 1, desired: Desired::Run, expires_at, ..row };
+        rows.assignments.insert(session.clone(), again);
+        drop(rows);
+        self.changed.notify_waiters();
+        run
+    }
+
+    pub fn checkpoints(&self) -> Vec<CheckpointId> {
+        self.rows.lock().unwrap().checkpoints.keys().cloned().collect()
+    }
+
+    pub fn packs(&self) -> usize {
+        self.rows.lock().unwrap().packs.len()
     }
 
     pub async fn wait_for(&self, what: &str, matches: impl Fn(&StepKind) -> bool) -> StepKind {
@@ -148,7 +189,12 @@ impl FakeServer {
             return answer(503, b"away".to_vec());
         }
         if method == http::Method::GET {
-            return rows.profile.clone().map_or_else(|| answer(404, Vec::new()), |profile| answer(200, profile));
+            let found = match &request.object {
+                Object::Pack { sha256, .. } => rows.packs.get(sha256),
+                Object::Checkpoint { id, .. } => rows.checkpoints.get(id),
+                _ => rows.profile.as_ref(),
+            };
+            return found.cloned().map_or_else(|| answer(404, Vec::new()), |bytes| answer(200, bytes));
         }
         let (Object::Artifact { size, sha256, .. }
         | Object::Profile { size, sha256 }
@@ -162,8 +208,17 @@ impl FakeServer {
                 rows.objects.push(Kept { kind, name, key: key.clone(), bytes: body.to_vec() });
                 Some(key)
             }
-            Object::Profile { .. } | Object::Pack { .. } | Object::Checkpoint { .. } => {
+            Object::Profile { .. } => {
                 rows.profile = Some(body.to_vec());
+                None
+            }
+            Object::Pack { sha256, .. } => {
+                rows.packs.insert(sha256, body.to_vec());
+                None
+            }
+            Object::Checkpoint { id, packs, .. } => {
+                assert!(packs.iter().all(|pack| rows.packs.contains_key(pack)), "a checkpoint comes after its packs");
+                rows.checkpoints.insert(id, body.to_vec());
                 None
             }
         };
@@ -219,9 +274,28 @@ impl FakeServer {
         if matches!(step.what, StepKind::Finish { .. } | StepKind::Fail { .. } | StepKind::NotStarted { .. }) {
             rows.assignments.remove(&step.session);
         }
+        let row = rows.assignments.get_mut(&step.session);
+        let answer = match &step.what {
+            // As the real one: somebody may want it back at this very moment.
+            StepKind::Stored { .. } if row.as_ref().is_none_or(|row| row.desired != Desired::Pause) => {
+                StepAnswer::NotYours
+            }
+            StepKind::Stored { .. } => {
+                let row = rows.assignments.remove(&step.session).unwrap();
+                rows.stored.insert(step.session.clone(), row);
+                StepAnswer::Taken { expires_at: None }
+            }
+            StepKind::Resumed => {
+                if let Some(row) = row {
+                    row.desired = Desired::Run;
+                }
+                StepAnswer::Taken { expires_at: rows.expires_at }
+            }
+            _ => StepAnswer::Taken { expires_at: None },
+        };
         rows.steps.push(step);
         self.steps_seen.send_replace(rows.steps.len());
-        StepAnswer::Taken { expires_at: None }
+        answer
     }
 }
 
@@ -269,6 +343,10 @@ pub fn config(data_dir: &std::path::Path, pool: usize) -> NodeConfig {
         ca_bundle: Some("/etc/ssl/certs/ca-certificates.crt".into()),
         browser_base_mb: 512,
         carried: CarriedConfig::default(),
+        sandbox: SandboxConfig {
+            pool: PoolConfig { size: pool, refill_pause: Duration::from_millis(10), ..PoolConfig::default() },
+            ..SandboxConfig::default()
+        },
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vitrine_model::{EndReason, Entropy, MachineId, Secret};
-use vitrine_node::{CarriedConfig, Node, NodeConfig, PoolConfig, Solver};
+use vitrine_node::{CarriedConfig, Node, NodeConfig, PoolConfig, SandboxConfig, Solver};
 use vitrine_server::config::ReserveMb;
 use vitrine_server::gateway::GatewayConfig;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
@@ -227,6 +227,7 @@ fn node_config(
         ca_bundle: config.ca_bundle(),
         browser_base_mb: config.browser.base_mb,
         carried: carried(config),
+        sandbox: SandboxConfig::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The live view of a session: made when its first viewer comes.
 
 use super::downloads::Kept;
-use crate::browser_capsule::BrowserCapsule;
+use crate::browser::BrowserCapsule;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vitrine_browser::BrowserError;
 use vitrine_browser::downloads::State;

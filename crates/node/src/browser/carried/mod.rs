@@ -12,12 +12,12 @@ mod viewing;
 pub(crate) use downloads::Downloaded;
 pub(crate) use records::conclude;
 
-use crate::browser_capsule::BrowserCapsule;
+use crate::browser::BrowserCapsule;
+use crate::browser::wish::Wish;
 use crate::config::CarriedConfig;
 use crate::error::StartError;
 use crate::report::Reporter;
 use crate::spool::{Folder, Made, Publisher, Setback};
-use crate::wish::Wish;
 use downloads::Kept;
 use profile::Profile;
 use records::Records;
@@ -66,9 +66,9 @@ impl Carried {
         spec: BrowserSpec,
         config: &CarriedConfig,
         solver: Option<Arc<dyn Solve>>,
-    ) -> Arc<Self> {
+    ) -> Self {
         let downloads = Kept::new(folder.clone(), config);
-        Arc::new(Self {
+        Self {
             folder,
             publisher,
             reporter,
@@ -79,7 +79,7 @@ impl Carried {
             records: Mutex::default(),
             solver,
             gallery: Gallery::default(),
-        })
+        }
     }
 
     /// What its browser is to be started with; `None` when one of the pool will do.
@@ -100,6 +100,11 @@ impl Carried {
         let begun = begun.map_err(|late| StartError::failed("begin to record the session", late))??;
         *self.records.lock().unwrap_or_else(PoisonError::into_inner) = begun;
         Ok(())
+    }
+
+    /// How long the session may be without clients, once it has had one.
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        (self.spec.idle_timeout_ms > 0).then(|| Duration::from_millis(self.spec.idle_timeout_ms))
     }
 
     pub(crate) fn folder(&self) -> &Arc<Folder> {
@@ -200,15 +205,5 @@ impl Carried {
         if timeout(BRING_LIMIT, self.bring()).await.is_err() {
             tracing::info!(session = %self.folder.owner.session, "what a session left is brought after its end");
         }
-    }
-
-    /// The run was none.
-    pub(crate) fn discard(&self) {
-        self.publisher.discard(&self.folder);
-    }
-
-    /// The run is over.
-    pub(crate) fn leave(&self) {
-        self.publisher.left(&self.folder);
     }
 }

@@ -1,16 +1,16 @@
 //! A capsule with a browser in it and egress around it: what a browser session is made of.
 //!
-//! Promises: it is made for one session and never used for a second; what was made is destroyed, or is not in
-//! [`Maker::owned`] any more and therefore swept.
+//! Promises: it is made for one session and never used for a second.
 
-use crate::capsule_host::CapsuleHost;
+use super::host::CapsuleHost;
+use super::trust::{self, Authorities};
+use super::wish::{PROFILE_FOLDER, Wish};
+use crate::capsules::{self, CPU_WEIGHT, CPU_WEIGHT_SPARE, Capsules, MEBIBYTE, closed};
 use crate::config::{Image, NodeConfig};
 use crate::error::StartError;
-use crate::trust::{self, Authorities};
-use crate::wish::{PROFILE_FOLDER, Wish};
-use std::collections::HashSet;
+use crate::pool::{Make, Urgency, Warm};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -19,37 +19,18 @@ use vitrine_browser::profile::{self, Owner, SessionCookies};
 use vitrine_browser::screen;
 use vitrine_browser::tabs::Tabs;
 use vitrine_browser::{Browser, BrowserError, DEVTOOLS_PORT, Ending, Exit, Host, Trust, gave_up};
-use vitrine_capsule::{
-    Capsule, CapsuleError, Files, Limits, Native, Profile, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT, Spec,
-};
+use vitrine_capsule::{Capsule, CapsuleError, Files, Limits, Profile, Spec};
 use vitrine_cdp::Connection;
-use vitrine_egress::{Egress, Mode, Outside, Policy, Sockets, Upstream};
+use vitrine_egress::{Egress, Policy, Upstream};
 use vitrine_model::wire::EgressBytes;
-use vitrine_model::{EndReason, SchedulingReason, Weight, browser::limit_mb};
+use vitrine_model::{EndReason, Weight, browser::limit_mb};
 
 /// Processes and threads of one capsule. A page with many workers takes some hundreds.
 const PIDS_MAX: u32 = 2048;
-/// CPU weight of a session's capsule among its equals.
-const CPU_WEIGHT: u32 = 100;
-/// CPU weight while a spare browser starts: whatever else runs goes first.
-const CPU_WEIGHT_SPARE: u32 = 2;
 /// How long an adopted browser may take to answer.
 const ADOPT_LIMIT: Duration = Duration::from_secs(5);
-/// Tries to destroy a capsule before it is left to the sweep.
-const DESTROY_TRIES: u32 = 5;
-/// Between two tries.
-const DESTROY_AGAIN: Duration = Duration::from_millis(200);
 /// How long a session that failed may wait for what its browser said last.
 const LAST_OUTPUT_LIMIT: Duration = Duration::from_secs(1);
-
-/// How soon a browser is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Urgency {
-    /// A session waits for it.
-    Now,
-    /// For the pool.
-    Spare,
-}
 
 /// The end of the browser's process.
 pub(crate) struct Ended {
@@ -60,13 +41,10 @@ pub(crate) struct Ended {
 /// Makes and adopts browsers in capsules.
 #[derive(Clone)]
 pub(crate) struct Maker {
-    driver: Native,
-    outside: Arc<Outside>,
+    capsules: Capsules,
     image: watch::Receiver<Image>,
     authorities: Authorities,
-    ca_bundle: Option<PathBuf>,
     base_mb: u32,
-    owned: Arc<Mutex<HashSet<String>>>,
 }
 
 /// A capsule with a browser.
@@ -80,61 +58,55 @@ pub(crate) struct BrowserCapsule {
     tabs: tokio::sync::Mutex<Option<Tabs>>,
 }
 
-impl Maker {
-    pub(crate) fn new(config: &NodeConfig, driver: Native, outside: Arc<Outside>) -> Self {
-        Self {
-            driver,
-            outside,
-            image: config.image.clone(),
-            authorities: Authorities::new(config.data_dir.join("trust"), config.ca_bundle.clone()),
-            ca_bundle: config.ca_bundle.clone(),
-            base_mb: config.browser_base_mb,
-            owned: Arc::default(),
-        }
-    }
-
-    /// Ids of all capsules that are being made, live, or are being destroyed: not for the sweep.
-    pub(crate) fn owned(&self) -> HashSet<String> {
-        self.owned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
-    }
+impl Make for Maker {
+    type Made = BrowserCapsule;
+    type Wish = Wish;
+    const WHAT: &'static str = "browser";
 
     /// A new capsule with a browser that answers. Its egress is closed until it is handed out.
-    pub(crate) async fn make(&self, urgency: Urgency, wish: &Wish) -> Result<BrowserCapsule, StartError> {
-        let (rootfs, environment) = match &*self.image.borrow() {
-            Image::Ready { rootfs, .. } if !rootfs.is_dir() => {
-                let message = format!("{} was removed; run `vitrine image build`", rootfs.display());
-                return Err(StartError { reason: SchedulingReason::ImageMissing, message });
-            }
-            Image::Ready { rootfs, environment } => (rootfs.clone(), environment.clone()),
-            Image::Missing { message } => {
-                return Err(StartError { reason: SchedulingReason::ImageMissing, message: message.clone() });
-            }
-        };
+    async fn make(&self, urgency: Urgency, wish: &Wish) -> Result<BrowserCapsule, StartError> {
+        let (rootfs, environment) = capsules::ready(&self.image)?;
         let spare_mb = limit_mb(self.base_mb, Weight::Light);
         let database = self
             .authorities
             .database(&rootfs, |trust, kept| self.write_authorities(trust, kept, rootfs.clone()))
             .await?;
         let cpu_weight = if urgency == Urgency::Now { CPU_WEIGHT } else { CPU_WEIGHT_SPARE };
-        let id = self.own();
+        let id = self.capsules.own();
         let made = match self.capsule(id.clone(), rootfs, limits(spare_mb, cpu_weight)).await {
             Ok(capsule) => self.furnish(Arc::new(capsule), environment, database, wish).await,
             Err(error) => Err(error),
         };
         if made.is_err() {
-            self.destroy(&id).await;
+            self.capsules.destroy(&id).await;
         }
         made
     }
 
+    fn tells_of_the_machine(wish: &Wish) -> bool {
+        // A profile that does not unpack does not.
+        wish.profile.is_none()
+    }
+}
+
+impl Maker {
+    pub(crate) fn new(config: &NodeConfig, capsules: Capsules) -> Self {
+        Self {
+            authorities: Authorities::new(config.data_dir.join("trust"), capsules.ca_bundle.clone()),
+            capsules,
+            image: config.image.clone(),
+            base_mb: config.browser_base_mb,
+        }
+    }
+
     async fn write_authorities(&self, trust: Trust, kept: PathBuf, rootfs: PathBuf) -> Result<(), StartError> {
-        let id = self.own();
+        let id = self.capsules.own();
         let memory_mb = limit_mb(self.base_mb, Weight::Light);
         let written = match self.capsule(id.clone(), rootfs, limits(memory_mb, CPU_WEIGHT)).await {
             Ok(capsule) => trust::write(&trust, &Arc::new(capsule), &kept).await,
             Err(error) => Err(error),
         };
-        self.destroy(&id).await;
+        self.capsules.destroy(&id).await;
         written
     }
 
@@ -144,29 +116,29 @@ impl Maker {
             profile: Profile::Browser,
             rootfs,
             limits,
-            ca_bundle: self.ca_bundle.clone(),
+            ca_bundle: self.capsules.ca_bundle.clone(),
             hostname: "vitrine".into(),
             binds: Vec::new(),
             disk: None,
             label: serde_json::Value::Null,
         };
-        self.driver.create(spec).await.map_err(|error| StartError::failed("create a capsule", error))
+        self.capsules.driver.create(spec).await.map_err(|error| StartError::failed("create a capsule", error))
     }
 
     /// A capsule that outlived its node, with the browser and the pages that are in it.
     pub(crate) async fn adopt(&self, id: &str, upstream: Upstream) -> Result<BrowserCapsule, StartError> {
-        self.owned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(id.to_owned());
+        self.capsules.own_again(id);
         let adopted = self.take_up(id, upstream).await;
         if adopted.is_err() {
-            self.destroy(id).await;
+            self.capsules.destroy(id).await;
         }
         adopted
     }
 
     async fn take_up(&self, id: &str, upstream: Upstream) -> Result<BrowserCapsule, StartError> {
         let failed = |error: CapsuleError| StartError::failed("adopt a capsule", error);
-        let capsule = Arc::new(self.driver.adopt(id).await.map_err(failed)?);
-        let egress = self.egress(&capsule, Policy::default(), upstream).await?;
+        let capsule = Arc::new(self.capsules.driver.adopt(id).await.map_err(failed)?);
+        let egress = self.capsules.egress(&capsule, Policy::default(), upstream).await?;
         let host = Arc::new(CapsuleHost::new(capsule.clone(), Vec::new()));
         let running = host.running().await.map_err(|error| StartError::failed("find the capsule's browser", error))?;
         let browser = Browser::attach(host.clone(), running, ADOPT_LIMIT)
@@ -185,7 +157,7 @@ impl Maker {
         database: Option<&Path>,
         wish: &Wish,
     ) -> Result<BrowserCapsule, StartError> {
-        let egress = self.egress(&capsule, closed(), Upstream::Closed).await?;
+        let egress = self.capsules.egress(&capsule, closed(), Upstream::Closed).await?;
         let host = Arc::new(CapsuleHost::new(capsule.clone(), environment));
         trust::furnish(&capsule, database)?;
         let cookies = unpack(&capsule, wish.profile.clone()).await?;
@@ -197,53 +169,12 @@ impl Maker {
         made.restore(cookies).await?;
         Ok(made)
     }
-
-    async fn egress(&self, capsule: &Capsule, policy: Policy, upstream: Upstream) -> Result<Egress, StartError> {
-        let failed = |error: CapsuleError| StartError::failed("open the capsule's egress", error);
-        let sockets = Sockets {
-            tcp: capsule.network().tcp_listener(REDIRECT_TCP_PORT).await.map_err(failed)?,
-            dns: capsule.network().udp_socket(REDIRECT_DNS_PORT).await.map_err(failed)?,
-        };
-        // Beside the session's folder, out of the capsule's reach; the browser remembers addresses longer than a node may live.
-        let names = capsule.directory().with_file_name("names");
-        Egress::start_remembering(self.outside.clone(), sockets, policy, upstream, &names)
-            .map_err(|error| StartError::failed("start the capsule's egress", error))
-    }
-
-    fn own(&self) -> String {
-        let id = crate::clock::unique();
-        self.owned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(id.clone());
-        id
-    }
-
-    /// Destroys a capsule, whatever state it is in; what resists is left to the sweep.
-    async fn destroy(&self, id: &str) {
-        for attempt in 1..=DESTROY_TRIES {
-            match self.driver.destroy(id).await {
-                Ok(()) => break,
-                Err(error) if attempt < DESTROY_TRIES => {
-                    tracing::warn!(capsule = id, %error, attempt, "could not destroy a capsule yet");
-                    tokio::time::sleep(DESTROY_AGAIN * attempt).await;
-                }
-                Err(error) => {
-                    tracing::error!(capsule = id, %error, "could not destroy a capsule; the sweep will try again each minute");
-                }
-            }
-        }
-        self.owned.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(id);
-    }
 }
 
 /// What the kernel sends a process that it picked when memory ran out.
 const SIGKILL: i32 = 9;
-const MEBIBYTE: u64 = 1024 * 1024;
 /// Where a client that says nothing else finds its downloads.
 const DOWNLOADS: &str = "/session/downloads";
-
-/// Nothing leaves a browser that nobody has been given yet.
-fn closed() -> Policy {
-    Policy { mode: Mode::None, ..Policy::default() }
-}
 
 fn limits(memory_mb: u32, cpu_weight: u32) -> Limits {
     Limits { memory_bytes: u64::from(memory_mb) * MEBIBYTE, pids_max: PIDS_MAX, cpu_weight, cpu_max_millis: None }
@@ -266,17 +197,24 @@ async fn unpack(capsule: &Capsule, archive: Option<PathBuf>) -> Result<SessionCo
     unpacked.unwrap_or_else(|error| Err(StartError::failed("unpack the saved profile", error)))
 }
 
-impl BrowserCapsule {
-    pub(crate) fn id(&self) -> &str {
+impl Warm for BrowserCapsule {
+    fn id(&self) -> &str {
         self.capsule.id()
     }
 
     /// Whether the browser's process is still there.
-    pub(crate) fn lives(&self) -> bool {
+    fn lives(&self) -> bool {
         use futures_util::FutureExt;
         self.browser.exited().now_or_never().is_none()
     }
 
+    async fn destroy(&self) {
+        self.maker.capsules.destroy(self.id()).await;
+        self.egress.stop().await;
+    }
+}
+
+impl BrowserCapsule {
     /// Makes it one session's: its memory limit, its way out.
     pub(crate) fn hand_out(&self, limit_mb: u32, upstream: Upstream) -> Result<(), StartError> {
         let limits = limits(limit_mb, CPU_WEIGHT);
@@ -358,8 +296,7 @@ impl BrowserCapsule {
 
     /// What went through the capsule's egress so far.
     pub(crate) fn egress_bytes(&self) -> EgressBytes {
-        let counters = self.egress.counters();
-        EgressBytes { bytes_in: counters.bytes_in, bytes_out: counters.bytes_out }
+        capsules::bytes(&self.egress)
     }
 
     /// Waits for the end of the browser's process, and says what it means.
@@ -383,11 +320,5 @@ impl BrowserCapsule {
 
     async fn last_output(&self) -> String {
         tokio::time::timeout(LAST_OUTPUT_LIMIT, self.browser.running().tail()).await.unwrap_or_default()
-    }
-
-    /// Ends everything in it and removes every trace.
-    pub(crate) async fn destroy(&self) {
-        self.maker.destroy(self.id()).await;
-        self.egress.stop().await;
     }
 }

@@ -1,6 +1,6 @@
 //! The files that pages give: listed while they come, copied out of the capsule when they are whole.
 
-use crate::browser_capsule::BrowserCapsule;
+use crate::browser::BrowserCapsule;
 use crate::clock;
 use crate::config::CarriedConfig;
 use crate::content_type;

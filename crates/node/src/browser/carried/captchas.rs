@@ -1,7 +1,7 @@
 //! CAPTCHAs in a session's pages: told as events, answered by the operator's solver where there is one.
 
 use super::AGAIN;
-use crate::browser_capsule::BrowserCapsule;
+use crate::browser::BrowserCapsule;
 use crate::report::Reporter;
 use serde_json::json;
 use std::sync::Arc;

@@ -3,8 +3,9 @@
 //! Cookies without an end are taken every few seconds, for a client may close the browser itself, and then they can no longer be
 //! asked for.
 
-use crate::browser_capsule::BrowserCapsule;
+use crate::browser::BrowserCapsule;
 use crate::error::StartError;
+use crate::pool::Warm;
 use crate::spool::{Folder, Publisher, Setback, measure};
 use http_body_util::BodyExt;
 use std::path::{Path, PathBuf};

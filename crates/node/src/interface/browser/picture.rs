@@ -1,6 +1,7 @@
 //! Screenshots: taken of a tab, brought to the server at once.
 
-use super::{Interface, Unfulfilled};
+use super::Interface;
+use crate::interface::Unfulfilled;
 use crate::spool::{Setback, measure};
 use axum::Json;
 use axum::extract::State;
@@ -84,7 +85,7 @@ pub(super) async fn take(
     let picture = timeout(TAKE_LIMIT, capture(&interface, &wanted)).await;
     let picture = picture.map_err(|_| late("the tab did not paint in time"))??;
     let (width, height) = size(&picture).ok_or_else(|| conflict("the tab gave no picture"))?;
-    let carried = &interface.carried;
+    let carried = &interface.run.carried;
     let name = format!("screenshot.{}", wanted.format.extension());
     let content_type = format!("image/{}", wanted.format.extension());
     let file = carried.folder().file(&format!("screenshot-{}", crate::clock::unique()));
@@ -113,7 +114,7 @@ async fn capture(interface: &Interface, wanted: &Wanted) -> Result<Vec<u8>, Unfu
     let failed = |error: CdpError| conflict(&format!("could not take a picture of the tab: {error}"));
     let target = wanted.target_id.clone().map(TargetId);
     let unreachable = |error: BrowserError| conflict(&format!("could not take a picture of the tab: {error}"));
-    let browser = interface.browser.connection().await.map_err(unreachable)?;
+    let browser = interface.run.browser.connection().await.map_err(unreachable)?;
     let target = match target {
         Some(target) => target,
         None => front(interface).await.map_err(unreachable)?.ok_or_else(|| conflict("there is no tab"))?,
@@ -130,7 +131,7 @@ async fn capture(interface: &Interface, wanted: &Wanted) -> Result<Vec<u8>, Unfu
 }
 
 async fn front(interface: &Interface) -> Result<Option<TargetId>, BrowserError> {
-    let mut list = interface.browser.tabs().await?.watch();
+    let mut list = interface.run.browser.tabs().await?.watch();
     // A browser that was only just looked at has not told its tabs yet.
     let active = timeout(FRONT_LIMIT, list.wait_for(|list| list.active.is_some())).await;
     let Some(list) = active.ok().and_then(|list| Some(list.ok()?.clone())) else { return Ok(None) };

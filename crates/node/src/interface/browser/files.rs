@@ -1,8 +1,9 @@
 //! The files of a session: what its pages gave, and what was put for them.
 
-use super::{Interface, Unfulfilled};
-use crate::carried::{Downloaded, UPLOADS};
+use super::Interface;
+use crate::browser::{Downloaded, UPLOADS};
 use crate::content_type;
+use crate::interface::Unfulfilled;
 use crate::spool::OBJECTS_MAX;
 use axum::Json;
 use axum::body::Body;
@@ -54,7 +55,7 @@ enum Stage {
 }
 
 pub(super) async fn list(State(interface): State<Interface>) -> Result<Json<serde_json::Value>, Unfulfilled> {
-    let downloads = interface.carried.downloads().into_iter().map(downloaded);
+    let downloads = interface.run.carried.downloads().into_iter().map(downloaded);
     let uploads = in_capsule(&interface, |files| uploads(&files)).await?;
     let files: Vec<File> = downloads.chain(uploads.into_iter().filter_map(uploaded)).collect();
     Ok(Json(serde_json::json!({ "files": files })))
@@ -96,7 +97,7 @@ pub(super) async fn read(
 ) -> Result<Response, Unfulfilled> {
     let inside = match upload_name(&path) {
         Some(_) => format!("/session/{path}"),
-        None => interface.carried.find(&path).ok_or_else(|| not_found(&path))?,
+        None => interface.run.carried.find(&path).ok_or_else(|| not_found(&path))?,
     };
     let file = in_capsule(&interface, move |files| files.open(inside)).await?;
     let file = tokio::fs::File::from_std(file);
@@ -157,7 +158,7 @@ async fn in_capsule<T: Send + 'static>(
     interface: &Interface,
     work: impl FnOnce(Files) -> Result<T, FileError> + Send + 'static,
 ) -> Result<T, Unfulfilled> {
-    let files = interface.browser.files().map_err(broken)?;
+    let files = interface.run.browser.files().map_err(broken)?;
     tokio::task::spawn_blocking(move || work(files)).await.map_err(broken)?.map_err(refused)
 }
 

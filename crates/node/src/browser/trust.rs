@@ -5,7 +5,7 @@
 //! a copy, since Chromium opens it for writing. Everything here is written from the host's side into a capsule in which nothing
 //! has run yet, so that no path can have been tampered with.
 
-use crate::capsule_host::CapsuleHost;
+use crate::browser::host::CapsuleHost;
 use crate::error::StartError;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};

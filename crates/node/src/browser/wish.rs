@@ -1,7 +1,7 @@
 //! How a session's browser differs from those in the warm pool, and how each is started.
 
+use crate::browser::trust;
 use crate::config::CarriedConfig;
-use crate::trust;
 use std::path::PathBuf;
 use vitrine_browser::stealth::Story;
 use vitrine_browser::{Build, Launch};

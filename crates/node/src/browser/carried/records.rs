@@ -1,7 +1,7 @@
 //! The recording and the HAR file of a session: begun before it is ready, ended when its clients have left, and made into objects,
 //! also when a dead process left them.
 
-use crate::browser_capsule::BrowserCapsule;
+use crate::browser::BrowserCapsule;
 use crate::clock;
 use crate::error::StartError;
 use crate::spool::{Folder, Made, measure};

@@ -1,0 +1,317 @@
+//! A sandbox session's run: a capsule in which programs run on request, until the session ends or moves to disk.
+
+mod capsule;
+mod exec;
+mod life;
+mod output;
+mod refusals;
+mod ring;
+mod terminal;
+mod terminals;
+
+pub(crate) use capsule::{Maker, SandboxCapsule};
+pub(crate) use exec::{Command, ExecError, Outcome, overlay};
+pub(crate) use output::{Collected, Said, Stream, Told};
+pub(crate) use terminals::{Opening, TerminalError};
+
+use crate::body::{Body, Reached, Visit};
+use crate::error::StartError;
+use crate::interface;
+use crate::node::Shared;
+use crate::pool::Warm;
+use crate::presence::ClientStream;
+use crate::run::{End, Run};
+use crate::run_file::{Kept, KeptSandbox, RunFile};
+use crate::spool::Folder;
+use capsule::Wish;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use terminals::Terminals;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use vitrine_capsule::Capsule;
+use vitrine_egress::{Mode, Policy, Rule};
+use vitrine_model::wire::{DialError, EgressBytes, Purpose};
+use vitrine_model::{EndReason, EpochMs, NetworkMode, NetworkPolicy, SandboxSpec, SchedulingReason};
+
+/// How long a program in the sandbox may take to accept a connection.
+const DIAL_LIMIT: Duration = Duration::from_secs(5);
+/// What the gateway asks of the stream to a terminal, which answers any path.
+const TERMINAL_PATH: &str = "/terminal";
+/// Where programs of a sandbox find their settings.
+const HOME: &str = "/root";
+
+/// A session's sandbox.
+pub(crate) struct Sandbox {
+    capsule: SandboxCapsule,
+    spec: SandboxSpec,
+    folder: Arc<Folder>,
+    /// What every program starts with.
+    environment: Vec<(String, String)>,
+    frozen: watch::Sender<bool>,
+    /// Whoever waits for something inside waits no longer.
+    closing: CancellationToken,
+    terminals: Terminals,
+    /// The next run of the session finds its disk.
+    stored: AtomicBool,
+}
+
+/// What a sandbox session carries before it has a capsule.
+pub(crate) struct Carried {
+    spec: SandboxSpec,
+    folder: Arc<Folder>,
+}
+
+impl Body for Sandbox {
+    type Spec = SandboxSpec;
+    type Carried = Carried;
+    type Claimed = SandboxCapsule;
+
+    fn carry(_: &Run, spec: SandboxSpec, folder: Arc<Folder>) -> Carried {
+        Carried { spec, folder }
+    }
+
+    async fn claim(run: &Run, carried: &Carried) -> Result<SandboxCapsule, StartError> {
+        let shared = &run.shared;
+        crate::upstream::check(&shared.outside, &crate::upstream::of(&run.assignment.upstream)).await?;
+        let left = shared.run_files.read(&run.assignment.session);
+        let disk = left.and_then(|left| Some(left.sandbox()?.disk.clone()));
+        if disk.is_none() && run.assignment.expires_at.is_some() {
+            // It was ready once: an empty one in its place would be a lie.
+            return Err(capsule::gone());
+        }
+        let wish = Wish { documents: carried.spec.documents, disk, lower: None };
+        match wish.is_usual() {
+            true => shared.sandboxes.claim().await,
+            false => shared.sandboxes.make(wish).await,
+        }
+    }
+
+    async fn furnish(run: &Run, carried: Carried, capsule: SandboxCapsule) -> Result<Self, StartError> {
+        let upstream = crate::upstream::of(&run.assignment.upstream);
+        let furnished = policy(&carried.spec.network)
+            .and_then(|policy| capsule.hand_out(run.assignment.limit_mb, &carried.spec, policy, upstream));
+        match furnished {
+            Ok(()) => Ok(Sandbox::new(carried, capsule, false)),
+            Err(error) => {
+                capsule.destroy().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn abandon(run: &Run) {
+        let Some(left) = run.shared.run_files.read(&run.assignment.session) else { return };
+        if let Some(kept) = left.sandbox() {
+            run.shared.sandboxes.maker.remove_disk(&kept.disk).await;
+        }
+        if let Err(error) = run.shared.run_files.remove(&left.session, &left.run) {
+            tracing::warn!(session = %left.session, %error, "could not remove the run's file");
+        }
+    }
+
+    async fn adopt(run: &Run, carried: Carried, kept: &RunFile) -> Result<Self, StartError> {
+        let upstream = crate::upstream::of(&run.assignment.upstream);
+        let left = kept.sandbox().cloned().unwrap_or_default();
+        let capsule = run.shared.sandboxes.maker.adopt(&kept.capsule, &left, &carried.spec, upstream).await?;
+        let frozen = capsule.capsule.is_frozen();
+        let sandbox = Sandbox::new(carried, capsule, frozen);
+        sandbox.take_up(&run.shared).await;
+        Ok(sandbox)
+    }
+
+    fn capsule_id(&self) -> &str {
+        self.capsule.id()
+    }
+
+    fn kept(&self) -> Kept {
+        let stored = self.stored.load(Ordering::Relaxed);
+        Kept::Sandbox(KeptSandbox { stored, disk: self.capsule.disk.clone(), from: None })
+    }
+
+    fn refused(&self, run: &Run) -> End {
+        let told = run.orders.borrow().end();
+        match (told, run.assignment.expires_at) {
+            // It was on disk and goes back there, for whoever owns it now.
+            (None, Some(_)) => End::Stored,
+            (told, _) => told.unwrap_or(End::Asked(EndReason::Deleted)),
+        }
+    }
+
+    async fn live(&self, run: &Run, expires_at: Option<EpochMs>) -> End {
+        tokio::select! {
+            end = self.life(run, expires_at) => end,
+            never = refusals::tell(&self.capsule.egress, &run.reporter) => never,
+            never = self.terminals.tidy() => never,
+        }
+    }
+
+    fn tell(&self, end: &End) {
+        self.closing.cancel();
+        self.terminals.close(end.reason());
+    }
+
+    async fn wind_up(&self, run: &Run, end: &End) -> EgressBytes {
+        let egress = self.capsule.egress_bytes();
+        match end {
+            End::Stored => {
+                self.mark_stored(run);
+                self.capsule.put_away().await;
+            }
+            _ => self.capsule.end().await,
+        }
+        egress
+    }
+
+    async fn settle(&self) {}
+
+    fn folder(&self) -> &Arc<Folder> {
+        &self.folder
+    }
+}
+
+impl Reached for Sandbox {
+    fn egress_bytes(&self) -> EgressBytes {
+        self.capsule.egress_bytes()
+    }
+
+    fn dial(self: Arc<Self>, visit: Visit) -> BoxFuture<'static, Result<(ClientStream, String), DialError>> {
+        Box::pin(async move {
+            let refused = |what: &str| Err(DialError::Unreachable(what.to_owned()));
+            match visit.purpose {
+                Purpose::Run => {
+                    let router = interface::sandbox::router(visit.shared.clone(), visit.door.clone(), self);
+                    Ok((visit.answer(None, |stream| interface::serve(router, stream)), String::new()))
+                }
+                Purpose::Terminal { terminal, offset } => {
+                    let Some(terminal) = self.terminals.find(terminal) else {
+                        return refused("there is no such terminal");
+                    };
+                    let guard = visit.door.enter(true);
+                    let stream = visit.answer(Some(guard), |stream| terminal.serve(stream, offset));
+                    Ok((stream, TERMINAL_PATH.into()))
+                }
+                Purpose::Port { port } => match timeout(DIAL_LIMIT, self.connect(port)).await {
+                    Ok(Ok(stream)) => Ok((ClientStream::new(stream, None), String::new())),
+                    Ok(Err(_)) => refused(&format!("nothing listens on port {port}")),
+                    Err(_) => refused(&format!("what listens on port {port} did not accept the connection in time")),
+                },
+                Purpose::Client | Purpose::Discovery | Purpose::View { .. } => refused("a sandbox is no browser"),
+            }
+        })
+    }
+}
+
+impl Sandbox {
+    fn new(carried: Carried, capsule: SandboxCapsule, frozen: bool) -> Self {
+        let mut environment = capsule.environment.clone();
+        overlay(&mut environment, vec![("HOME".into(), HOME.into())]);
+        let own = carried.spec.env.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned()));
+        overlay(&mut environment, own.collect());
+        Self {
+            capsule,
+            spec: carried.spec,
+            folder: carried.folder,
+            environment,
+            frozen: watch::Sender::new(frozen),
+            closing: CancellationToken::new(),
+            terminals: Terminals::default(),
+            stored: AtomicBool::new(false),
+        }
+    }
+
+    /// What an earlier node left running: terminals are found again; what nobody waits for any more is killed.
+    async fn take_up(&self, shared: &Shared) {
+        let programs = self.capsule().execs().await.unwrap_or_else(|error| {
+            tracing::warn!(capsule = self.capsule.id(), %error, "could not ask what runs in an adopted sandbox");
+            Vec::new()
+        });
+        for program in programs.into_iter().filter(|program| program.ended.is_none()) {
+            if program.terminal {
+                self.terminals.attach(self.capsule(), program, shared).await;
+            } else if program.name == exec::EXEC
+                && let Ok(process) = self.capsule().attach(program.exec).await
+            {
+                self.kill(&process).await;
+            }
+        }
+    }
+
+    pub(crate) fn capsule(&self) -> &Capsule {
+        &self.capsule.capsule
+    }
+
+    pub(crate) fn spec(&self) -> &SandboxSpec {
+        &self.spec
+    }
+
+    pub(crate) fn terminals(&self) -> &Terminals {
+        &self.terminals
+    }
+
+    /// Whether its programs stand still.
+    pub(crate) fn is_frozen(&self) -> bool {
+        *self.frozen.borrow()
+    }
+
+    /// From now on its disk is the session's, whatever becomes of the capsule.
+    fn mark_stored(&self, run: &Run) {
+        self.stored.store(true, Ordering::Relaxed);
+        if let Err(error) = run.remember(self) {
+            tracing::error!(session = %run.assignment.session, %error, "could not write the file of a sandbox that moves to disk");
+        }
+    }
+
+    /// Resolves when it begins to end.
+    pub(crate) async fn ends(&self) {
+        self.closing.cancelled().await;
+    }
+
+    /// Replaces what may be reached; connections that are not allowed any more are reset.
+    pub(crate) fn set_network(&self, network: &NetworkPolicy) -> Result<(), StartError> {
+        self.capsule.egress.set_policy(policy(network)?);
+        Ok(())
+    }
+
+    /// Resolves when the sandbox has run for so long; while it is frozen no time passes.
+    async fn awake_for(&self, limit: Duration) {
+        let mut frozen = self.frozen.subscribe();
+        let mut left = limit;
+        loop {
+            // The sender is ours.
+            let _ = frozen.wait_for(|frozen| !frozen).await;
+            let since = Instant::now();
+            tokio::select! {
+                () = sleep(left) => return,
+                _ = frozen.wait_for(|frozen| *frozen) => left = left.saturating_sub(since.elapsed()),
+            }
+        }
+    }
+
+    /// A connection to a port on the sandbox's loopback.
+    async fn connect(&self, port: u16) -> std::io::Result<tokio::net::TcpStream> {
+        let stream = self.capsule().network().connect(port).await.map_err(std::io::Error::other)?;
+        tokio::net::TcpStream::from_std(stream)
+    }
+}
+
+/// The same policy in egress's words.
+fn policy(network: &NetworkPolicy) -> Result<Policy, StartError> {
+    let rules = |texts: &[String]| texts.iter().map(|text| text.parse()).collect::<Result<Vec<Rule>, _>>();
+    let refused = |error: vitrine_egress::EgressError| StartError {
+        reason: SchedulingReason::StartFailed,
+        message: format!("the network policy cannot be used: could not {error}"),
+    };
+    Ok(Policy {
+        mode: match network.mode {
+            NetworkMode::Open => Mode::Open,
+            NetworkMode::Allowlist => Mode::Allowlist,
+            NetworkMode::None => Mode::None,
+        },
+        allow: rules(&network.allow).map_err(refused)?,
+        deny: rules(&network.deny).map_err(refused)?,
+    })
+}
