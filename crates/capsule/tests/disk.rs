@@ -6,9 +6,11 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use support::{MIB, Machine, shell};
-use vitrine_capsule::{Capsule, CapsuleError, DiskSpec, Disks, Exit, Profile, User};
+use tokio::task::JoinSet;
+use vitrine_capsule::{Capsule, CapsuleError, DiskSpec, Disks, Exec, Exit, Profile, User};
 
 const SIZE: u64 = 64 * MIB;
 
@@ -272,5 +274,72 @@ async fn what_package_managers_do_works() {
         println!("{name}: {:?} {}", output.exit, output.text.trim());
         assert_eq!(output.exit, Exit::Code(0), "{name}: {}", output.text);
     }
+    finish(machine).await;
+}
+
+/// Not a check but figures: from nothing to a program's end in a capsule with a disk of the size that sandboxes have.
+#[tokio::test]
+async fn creation_on_a_disk_is_quick() {
+    let machine = Machine::new().await;
+    let size = 10 << 30;
+    let opening = Instant::now();
+    let disks = Disks::open(machine.directory.path().join("disks"), size).await.expect("disks");
+    println!("the blank image: {:?}", opening.elapsed());
+    let (mut makes, mut creations, mut execs, mut destructions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for number in 0..30 {
+        let name = format!("quick-{number}");
+        let started = Instant::now();
+        let file = disks.make(&name).await.expect("a disk");
+        let made = Instant::now();
+        let capsule = on_disk(&machine, &name, file, None).await.expect("a capsule");
+        let created = Instant::now();
+        capsule.exec(Exec::new(["/bin/true"])).await.expect("starts").wait().await.expect("ends");
+        let ran = Instant::now();
+        capsule.destroy().await.expect("destroyed");
+        makes.push(made - started);
+        creations.push(created - made);
+        execs.push(ran - created);
+        destructions.push(ran.elapsed());
+        disks.remove(&name).await.expect("removed");
+    }
+    for (what, mut times) in [("disk", makes), ("create", creations), ("true", execs), ("destroy", destructions)] {
+        times.sort();
+        println!("{what}: p50 {:?} p95 {:?}", times[times.len() / 2], times[times.len() * 95 / 100]);
+        assert!(times[times.len() / 2] < Duration::from_millis(300), "{what}: {times:?}");
+    }
+    finish(machine).await;
+}
+
+#[tokio::test]
+async fn two_hundred_live_at_once() {
+    let machine = Machine::with("minimal", 200).await;
+    let disks = Disks::open(machine.directory.path().join("disks"), 10 << 30).await.expect("disks");
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for number in 0..200 {
+        let (disks, native) = (disks.clone(), machine.native.clone());
+        let mut spec = machine.spec(&format!("live-{number}"), Profile::Sandbox);
+        tasks.spawn(async move {
+            let file = disks.make(&spec.id).await.expect("a disk");
+            spec.disk = Some(DiskSpec { file, workspace_lower: None });
+            native.create(spec).await.expect("a capsule")
+        });
+    }
+    let capsules = tasks.join_all().await;
+    println!("200 created at once: {:?}", started.elapsed());
+    let mut used: Vec<u64> = Vec::new();
+    for capsule in &capsules {
+        assert_eq!(root(capsule, "echo x > /workspace/x; cat /workspace/x").await, "x\n");
+        used.push(capsule.usage().expect("usage").memory_bytes);
+    }
+    used.sort_unstable();
+    println!("memory after a first command: p50 {} KiB, most {} KiB", used[100] / 1024, used[199] / 1024);
+    assert!(used[100] < 3 * MIB, "{used:?}");
+    assert_eq!(loops(&machine).len(), 200);
+    let ending = Instant::now();
+    let mut tasks = JoinSet::new();
+    capsules.into_iter().for_each(|capsule| drop(tasks.spawn(async move { capsule.destroy().await })));
+    tasks.join_all().await.into_iter().for_each(|destroyed| destroyed.expect("destroyed"));
+    println!("200 destroyed at once: {:?}", ending.elapsed());
     finish(machine).await;
 }

@@ -25,17 +25,21 @@ impl Machine {
     }
 
     pub async fn with_image(name: &str) -> Self {
+        Self::with(name, 16).await
+    }
+
+    pub async fn with(image_name: &str, slots_max: u32) -> Self {
         let directory = tempfile::tempdir().expect("a folder");
         let id = std::process::id();
         let config = NativeConfig {
             directory: directory.path().join("capsules"),
             instance: format!("test-{id}"),
             // Tests run side by side, each in a process of its own.
-            uid_base: 100_000_000 + (id % 1000) * 16 * 65_536,
-            slots_max: 16,
+            uid_base: 100_000_000 + (id % 200) * slots_max * 65_536,
+            slots_max,
         };
         let native = Native::probe(config.clone()).await.expect("a driver");
-        Self { native, rootfs: image(name), config, directory }
+        Self { native, rootfs: image(image_name), config, directory }
     }
 
     pub fn spec(&self, id: &str, profile: Profile) -> Spec {
