@@ -1,7 +1,7 @@
 //! Disks of capsules: sparse files with a file system in each, which outlive capsules and processes until they are removed.
 //!
-//! Assumes a folder of its own on a file system that keeps holes. Promises that no disk grows beyond its size, that one in
-//! use is never swept, and that whoever names a disk names nothing outside of the folder.
+//! Assumes a folder of its own on a file system that keeps holes. Promises that no disk grows beyond its size, that none is
+//! swept that is in use or was made in this life, and that whoever names a disk names nothing outside of the folder.
 
 mod blank;
 mod usage;
@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags};
 use rustix::io::Errno;
@@ -40,6 +40,15 @@ pub struct Disks {
 struct Inner {
     directory: PathBuf,
     blank: Blank,
+    names: Mutex<Names>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    /// Made in this life and not removed: not for the sweep.
+    made: HashSet<String>,
+    /// Those that nobody has yet.
+    spare: Vec<String>,
 }
 
 /// What a sweep did.
@@ -65,15 +74,41 @@ impl Disks {
             crate::driver::make_directory(&scratch)?;
             let blank = Blank::make(size.next_multiple_of(BLOCK_BYTES), &scratch)?;
             clear()?;
-            Ok(Self { inner: Arc::new(Inner { directory, blank }) })
+            Ok(Self { inner: Arc::new(Inner { directory, blank, names: Mutex::default() }) })
         };
         blocking(|| "prepare disks".into(), work).await
     }
 
-    /// A blank disk. There must be none of this name.
+    /// A blank disk of a name that no other has: a spare one, or a new one, which takes its capsule longer to mount.
+    pub async fn take(&self) -> Result<(String, PathBuf), CapsuleError> {
+        let spare = self.names().spare.pop();
+        let name = match spare {
+            Some(name) => name,
+            None => {
+                let name = new_name()?;
+                self.make(&name).await?;
+                name
+            }
+        };
+        self.path(&name).map(|path| (name, path))
+    }
+
+    /// Have so many spare disks, written through: the kernel flushes a file before it makes a device of it.
+    pub async fn refill(&self, spare: usize) -> Result<(), CapsuleError> {
+        while self.names().spare.len() < spare {
+            let name = new_name()?;
+            self.make(&name).await?;
+            self.flush(&name).await?;
+            self.names().spare.push(name);
+        }
+        Ok(())
+    }
+
+    /// A blank disk of this name. There must be none.
     pub async fn make(&self, name: &str) -> Result<PathBuf, CapsuleError> {
         let path = self.path(name)?;
         let what = format!("make disk {name}");
+        self.names().made.insert(name.to_owned());
         let (disks, doing) = (self.clone(), what.clone());
         let work = move || disks.inner.blank.write(&path).doing(|| doing).map(|()| path);
         blocking(|| what, work).await
@@ -98,7 +133,12 @@ impl Disks {
     pub fn rename(&self, name: &str, new_name: &str) -> Result<PathBuf, CapsuleError> {
         let (old, new) = (self.path(name)?, self.path(new_name)?);
         let renamed = rustix::fs::renameat_with(CWD, &old, CWD, &new, RenameFlags::NOREPLACE);
-        renamed.doing(|| format!("call disk {name} {new_name}")).map(|()| new)
+        renamed.doing(|| format!("call disk {name} {new_name}"))?;
+        let mut names = self.names();
+        if names.made.remove(name) {
+            names.made.insert(new_name.to_owned());
+        }
+        Ok(new)
     }
 
     /// Write a disk that no capsule has through to the machine's own, so that it survives a crash of the machine.
@@ -113,6 +153,7 @@ impl Disks {
     pub async fn remove(&self, name: &str) -> Result<(), CapsuleError> {
         let path = self.path(name)?;
         let what = format!("remove disk {name}");
+        self.names().made.remove(name);
         let doing = what.clone();
         let work = move || match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -122,7 +163,7 @@ impl Disks {
         blocking(|| what, work).await
     }
 
-    /// Remove every disk that is not in `keep` and that no capsule has.
+    /// Remove every disk of an earlier life that is not in `keep` and that no capsule has.
     pub async fn sweep(&self, keep: &HashSet<String>) -> Result<DisksSweep, CapsuleError> {
         let mut report = DisksSweep::default();
         let what = || format!("list {}", self.inner.directory.display());
@@ -130,7 +171,7 @@ impl Disks {
             let entry = entry.doing(what)?;
             let file_name = entry.file_name();
             let Some(name) = file_name.to_str().and_then(|name| name.strip_suffix(SUFFIX)) else { continue };
-            if keep.contains(name) || in_use(&entry.path()) {
+            if keep.contains(name) || self.names().made.contains(name) || in_use(&entry.path()) {
                 continue;
             }
             match self.remove(name).await {
@@ -141,6 +182,15 @@ impl Disks {
         report.removed.sort();
         Ok(report)
     }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.inner.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn new_name() -> Result<String, CapsuleError> {
+    let number = getrandom::u64().map_err(|error| CapsuleError::Unsupported(error.to_string()))?;
+    Ok(format!("disk-{number:016x}"))
 }
 
 /// Whether a loop device has the file: it keeps the lock that the helper took.

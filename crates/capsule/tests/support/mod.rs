@@ -43,10 +43,14 @@ impl Machine {
     }
 
     pub fn spec(&self, id: &str, profile: Profile) -> Spec {
+        Self::plain_spec(self.rootfs.clone(), id, profile)
+    }
+
+    pub fn plain_spec(rootfs: PathBuf, id: &str, profile: Profile) -> Spec {
         Spec {
             id: id.into(),
             profile,
-            rootfs: self.rootfs.clone(),
+            rootfs,
             limits: Limits { memory_bytes: 512 * MIB, pids_max: 512, cpu_weight: 100, cpu_max_millis: None },
             ca_bundle: None,
             hostname: "capsule".into(),

@@ -39,8 +39,14 @@ const CLEAN: u16 = 1;
 
 /// The capsule ends with the machine, and its disk with it: nothing is ordered or repeated for a crash, and an error stops
 /// writing instead of the machine. The image of a blank disk has nothing that would have to be zeroed.
-const OPTIONS: [(&str, &str); 5] =
-    [("errors", "remount-ro"), ("nobarrier", ""), ("noauto_da_alloc", ""), ("noinit_itable", ""), ("nodiscard", "")];
+const OPTIONS: [(&str, &str); 6] = [
+    ("errors", "remount-ro"),
+    ("nobarrier", ""),
+    ("noauto_da_alloc", ""),
+    ("noinit_itable", ""),
+    ("no_prefetch_block_bitmaps", ""),
+    ("nodiscard", ""),
+];
 
 /// Mount the disk at its place in the capsule's directory.
 pub fn mount(spec: &DiskSpec, owners: &OwnedFd) -> Result<(), Failure> {

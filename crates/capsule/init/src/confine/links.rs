@@ -31,10 +31,20 @@ pub fn configure() -> Result<(), Failure> {
     batch.message(NEW_LINK, ACKNOWLEDGE, &link(LOOPBACK, UP), |_| {});
     batch.message(NEW_LINK, ACKNOWLEDGE | CREATE | EXCLUSIVE, &link(ETHERNET, DOWN), |attributes| {
         let (name, link_info, info_kind, info_data, peer) = (3, 18, 1, 2, 1);
+        // Asked for by number, they are not first made for every processor and then, slowly, taken back.
+        let one_queue = |attributes: &mut Attributes| {
+            let (transmit_queues, receive_queues) = (31, 32);
+            attributes.bytes(transmit_queues, &1_u32.to_ne_bytes());
+            attributes.bytes(receive_queues, &1_u32.to_ne_bytes());
+        };
         attributes.text(name, "eth0");
+        one_queue(attributes);
         attributes.nest(link_info, |info| {
             info.text(info_kind, "veth");
-            let other = |other: &mut Attributes| other.text(name, "peer0");
+            let other = |other: &mut Attributes| {
+                other.text(name, "peer0");
+                one_queue(other);
+            };
             info.nest(info_data, |data| data.nest_after(peer, &link(PEER, DOWN), other));
         });
     });

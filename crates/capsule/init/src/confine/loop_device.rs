@@ -6,10 +6,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{Advice, FlockOperation, SeekFrom};
 use rustix::io::Errno;
 
 use crate::error::{Failure, Step};
@@ -21,6 +22,9 @@ const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
 const AUTOCLEAR: u32 = 4;
 /// What the file systems on such a device read and write at once, in bytes.
 const BLOCK_BYTES: u32 = 4096;
+/// How much is read before it is asked for, at the two places where a file system begins: its own tables, and its first
+/// folders. In bytes.
+const READ_AHEAD_BYTES: u64 = 256 * 1024;
 /// Programs that are not ours may take a free device before we do.
 const ATTEMPTS_MAX: u32 = 64;
 /// An earlier user's last writes may be on their way still.
@@ -59,6 +63,8 @@ impl LoopDevice {
     /// Fails when the file stays locked by another.
     pub fn attach(file: &File) -> Result<Self, Failure> {
         lock(file).step(|| "have the disk, which another capsule has".into())?;
+        // The kernel flushes the file below: what is much is written before others have to wait for it.
+        write_back(file).step(|| "write the disk back".into())?;
         let control = read_write(CONTROL).step(|| format!("open {CONTROL}"))?;
         // What is free is taken in one step, so that many capsules at once do not race for the same.
         rustix::fs::flock(&control, FlockOperation::LockExclusive).step(|| format!("lock {CONTROL}"))?;
@@ -68,11 +74,22 @@ impl LoopDevice {
             match configure(&device, file) {
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
                 other => {
-                    return other.step(|| format!("attach the disk to {path}")).map(|()| Self { path, _device: device });
+                    other.step(|| format!("attach the disk to {path}"))?;
+                    read_ahead(&device, file);
+                    return Ok(Self { path, _device: device });
                 }
             }
         }
         Err("others take them all").step(|| "find a free loop device".into())
+    }
+}
+
+/// Otherwise every block on the way to the first file is waited for by itself.
+fn read_ahead(device: &File, file: &File) {
+    let folders = rustix::fs::seek(file, SeekFrom::Data(READ_AHEAD_BYTES)).unwrap_or(READ_AHEAD_BYTES);
+    for start in [0, folders] {
+        // Whatever is not read now is read later.
+        let _ = rustix::fs::fadvise(device, start, NonZeroU64::new(READ_AHEAD_BYTES), Advice::WillNeed);
     }
 }
 
@@ -85,6 +102,15 @@ fn lock(file: &File) -> Result<(), Errno> {
         }
     }
     Err(Errno::WOULDBLOCK)
+}
+
+fn write_back(file: &File) -> io::Result<()> {
+    let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    // SAFETY: touches no memory of this process.
+    match unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, flags) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 fn read_write(path: &str) -> io::Result<File> {

@@ -129,11 +129,15 @@ fn proc(root: &Root) -> Result<(), Failure> {
         }
     }
     let nothing = [("mode", "0555"), ("size", "4k"), ("nr_inodes", "2")];
-    let empty = tree::filesystem("tmpfs", &nothing, DATA_ONLY | MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+    let mut empty: Option<OwnedFd> = None;
     for path in MASKED_DIRECTORIES {
-        if let Some(place) = root.find(Path::new(path))? {
-            tree::attach(&tree::copy(&empty, Path::new("."))?, place)?;
-        }
+        let Some(place) = root.find(Path::new(path))? else { continue };
+        let mount = match &empty {
+            Some(empty) => tree::copy(empty, Path::new("."))?,
+            None => tree::filesystem("tmpfs", &nothing, DATA_ONLY | MountAttrFlags::MOUNT_ATTR_RDONLY)?,
+        };
+        tree::attach(&mount, place)?;
+        empty = Some(mount);
     }
     Ok(())
 }
