@@ -15,7 +15,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use vitrine_model::token::{Claims, Scope, SigningKey};
 use vitrine_model::{EndReason, Entropy, EpochMs, Error, MachineId, OrganizationId, SessionId, Status, TokenId};
@@ -50,6 +50,8 @@ pub struct Parts {
     pub artifact_key: [u8; 32],
     pub public_url: PublicUrl,
     pub upstream_health: UpstreamHealth,
+    /// Room for bodies that are large and held in memory, in MiB.
+    pub large: Semaphore,
     /// Long polls and waits answer at once: the server stops.
     pub closing: CancellationToken,
     pub snapshot: crate::health::Snapshots,
@@ -58,6 +60,8 @@ pub struct Parts {
     drivers: Mutex<BTreeMap<MachineId, Vec<String>>>,
 }
 
+/// Large bodies in memory at once, in MiB: what a small machine can spare.
+const LARGE_MIB_MAX: usize = 512;
 /// Names of the deployment's secrets.
 const CONNECT_TOKENS: &str = "connect-tokens";
 const NODE_TOKENS: &str = "node-tokens";
@@ -112,6 +116,7 @@ impl App {
             node_key,
             artifact_key,
             upstream_health: UpstreamHealth::default(),
+            large: Semaphore::new(LARGE_MIB_MAX),
             public_url,
         })))
     }

@@ -206,8 +206,12 @@ impl Gateway {
         let (place, farewell) = self.registry.enter(&access.session, &self.config)?;
         let connected = self.reach(&mut access, purpose).await?;
         let path = path.unwrap_or(&connected.browser_path).to_owned();
-        // A tab may close without its browser.
-        let gone = if path.starts_with("/devtools/page/") { "target_gone" } else { "browser_gone" };
+        let gone = match purpose {
+            Purpose::Terminal { .. } => "terminal_gone",
+            // A tab may close without its browser.
+            _ if path.starts_with("/devtools/page/") => "target_gone",
+            _ => "browser_gone",
+        };
         let socket = browser::open(connected, &path, &handshake.key, &handshake.accept).await?;
         let response = handshake.answer().map_err(Error::internal)?;
         let (config, metrics) = (Arc::clone(&self.config), self.metrics.clone());

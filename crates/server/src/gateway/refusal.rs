@@ -19,7 +19,10 @@ impl Refusal {
     /// The machine or its browser did not answer.
     pub(super) fn bad_gateway(message: &str, cause: impl std::fmt::Display) -> Self {
         let error = Error::new(Code::Unavailable, message)
-            .with("hint", "the machine may be overloaded or gone; ask GET /v1/browsers?id= for the session's status and connect again")
+            .with(
+                "hint",
+                "the machine may be overloaded or gone; ask the API for the session's status and connect again",
+            )
             .because(cause);
         Self { error, status: Some(StatusCode::BAD_GATEWAY) }
     }

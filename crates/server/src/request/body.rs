@@ -29,7 +29,8 @@ pub async fn bytes(body: Body, limits: Limits) -> Result<Bytes, Error> {
     read.unwrap_or_else(|_| Err(Error::invalid("body", "was not sent in time")))
 }
 
-fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
+/// Reads bytes as a JSON object.
+pub fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(Error::invalid("body", format!("expected {OBJECT}"))),

@@ -1,11 +1,11 @@
 //! `POST /v1/sandboxes/code`: run a piece of code.
 
-use super::program::{ProgramResult, Surroundings, body_limits};
+use super::program::{self, ProgramResult, Surroundings};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::cloud::words;
 use crate::gate::Caller;
-use crate::request::{Fields, body};
+use crate::request::Fields;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -72,12 +72,14 @@ struct Code<'a> {
     responses((status = 200, description = "It ended", content((ProgramResult = "application/json"), (String = "text/event-stream"))))
 )]
 pub async fn run(State(app): State<App>, caller: Caller, headers: HeaderMap, body: Body) -> Answer<Response> {
-    let body = body::object(body, body_limits(&app)).await?;
+    let (body, room) = program::object(&app, body).await?;
     let fields = Fields::of(&body);
     let code = fields.required("code", fields.content("code", 0..=CODE_BYTES_MAX)?)?;
     let language = fields.word("language", &LANGUAGES, |language| language)?;
     let surroundings = Surroundings::read(&fields)?;
     let session = super::named(&app, &caller, &fields).await?;
     let language = language.unwrap_or(language_of(super::spec_of(&session)?.runtime));
-    Ok(surroundings.run(&app, &session, &headers, ("/code", Code { language, code })).await?)
+    let program = surroundings.order(&app, &session, ("/code", Code { language, code }))?;
+    drop((body, room));
+    Ok(program.run(&app, &session, &headers).await?)
 }

@@ -1,10 +1,10 @@
 //! `POST /v1/sandboxes/exec`: run a command.
 
-use super::program::{PATH_BYTES_MAX, ProgramResult, Surroundings, body_limits};
+use super::program::{self, PATH_BYTES_MAX, ProgramResult, Surroundings};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::gate::Caller;
-use crate::request::{Fields, body};
+use crate::request::Fields;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -54,7 +54,7 @@ pub struct Wish {
     responses((status = 200, description = "It ended", content((ProgramResult = "application/json"), (String = "text/event-stream"))))
 )]
 pub async fn exec(State(app): State<App>, caller: Caller, headers: HeaderMap, body: Body) -> Answer<Response> {
-    let body = body::object(body, body_limits(&app)).await?;
+    let (body, room) = program::object(&app, body).await?;
     let fields = Fields::of(&body);
     let command = fields.required("command", fields.argument("command", 1..=ARGUMENT_BYTES_MAX)?)?;
     let args = fields.arguments("args", ARGUMENTS_MAX, ARGUMENT_BYTES_MAX)?;
@@ -64,7 +64,9 @@ pub async fn exec(State(app): State<App>, caller: Caller, headers: HeaderMap, bo
     }
     let surroundings = Surroundings::read(&fields)?;
     let session = super::named(&app, &caller, &fields).await?;
-    Ok(surroundings.run(&app, &session, &headers, ("/exec", Command { command, args })).await?)
+    let program = surroundings.order(&app, &session, ("/exec", Command { command, args }))?;
+    drop((body, room));
+    Ok(program.run(&app, &session, &headers).await?)
 }
 
 /// The command as the run reads it.

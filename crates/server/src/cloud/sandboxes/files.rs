@@ -1,6 +1,6 @@
 //! `/v1/sandboxes/fs/read|write|stat`: one file as text, or what is known of it.
 
-use super::program::{BODY_BYTES_MAX, PATH_BYTES_MAX, body_limits};
+use super::program::{self, BODY_BYTES_MAX, PATH_BYTES_MAX};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::cloud::words;
@@ -168,7 +168,7 @@ pub async fn read(State(app): State<App>, caller: Caller, query: Query) -> Answe
     )
 )]
 pub async fn write(State(app): State<App>, caller: Caller, body: Body) -> Answer<Response> {
-    let body = body::object(body, body_limits(&app)).await.map_err(|error| match error.code {
+    let (body, _room) = program::object(&app, body).await.map_err(|error| match error.code {
         Code::PayloadTooLarge => too_large("the body"),
         _ => error,
     })?;

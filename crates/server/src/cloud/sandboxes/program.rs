@@ -4,18 +4,24 @@ use super::wish::read_env;
 use crate::app::App;
 use crate::request::{Fields, body};
 use crate::run;
+use axum::body::Body;
 use axum::response::Response;
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Request};
+use hyper::body::Body as _;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 use utoipa::ToSchema;
-use vitrine_model::{EpochMs, Error};
+use vitrine_model::{Code, EpochMs, Error};
 use vitrine_store::Session;
 
 /// Largest body of a request with a program's input or a file's content.
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+const MIB: u64 = 1024 * 1024;
 /// `timeout` where the client names none.
 const TIMEOUT_MS_DEFAULT: u64 = 30_000;
 /// How much longer than a program may run its answer may take: for killing its processes and reading what they left.
@@ -81,22 +87,34 @@ impl<'a> Surroundings<'a> {
         })
     }
 
-    /// Runs something; answers once it ended, or with its events when the client asks for them.
-    pub async fn run(
+    /// The order to run something in a sandbox. It holds nothing of the client's request, which may be large.
+    pub fn order(
         mut self,
         app: &App,
         session: &Session,
-        headers: &HeaderMap,
         (path, what): (&str, impl Serialize),
-    ) -> Result<Response, Error> {
+    ) -> Result<Program, Error> {
         self.timeout_ms = self.timeout_ms.min(left_ms(session, app.clock.now()));
-        let limit = Duration::from_millis(self.timeout_ms) + ANSWER_MARGIN;
-        let mut request = run::json_request(Method::POST, path, &Order { what, surroundings: self })?;
+        let time_max = Duration::from_millis(self.timeout_ms) + ANSWER_MARGIN;
+        let request = run::json_request(Method::POST, path, &Order { what, surroundings: self })?;
+        Ok(Program { request, time_max })
+    }
+}
+
+/// A program to be run.
+pub struct Program {
+    request: Request<Body>,
+    time_max: Duration,
+}
+
+impl Program {
+    /// Runs it; answers once it ended, or with its events when the client asks for them.
+    pub async fn run(mut self, app: &App, session: &Session, headers: &HeaderMap) -> Result<Response, Error> {
         if !run::wants_events(headers) {
-            return Ok(run::pass(app.ask_run(session, WHAT, request, limit).await?));
+            return Ok(run::pass(app.ask_run(session, WHAT, self.request, self.time_max).await?));
         }
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(run::EVENTS));
-        Ok(run::pass_events(app.ask_run(session, WHAT, request, run::ANSWER_TIME_MAX).await?))
+        self.request.headers_mut().insert(ACCEPT, HeaderValue::from_static(run::EVENTS));
+        Ok(run::pass_events(app.ask_run(session, WHAT, self.request, run::ANSWER_TIME_MAX).await?))
     }
 }
 
@@ -106,7 +124,21 @@ fn left_ms(session: &Session, now: EpochMs) -> u64 {
     u64::try_from(expires_at.saturating_sub(now)).unwrap_or(0).max(1)
 }
 
-/// How much of a body with a program's input or a file's content is read.
-pub fn body_limits(app: &App) -> body::Limits {
-    body::Limits { bytes_max: BODY_BYTES_MAX, ..app.body_limits() }
+/// Reads a body with a program's input or a file's content. A large one waits for room, which it gives back when what came
+/// with it is dropped.
+pub async fn object(app: &App, body: Body) -> Result<(Map<String, Value>, Option<SemaphorePermit<'_>>), Error> {
+    let limits = body::Limits { bytes_max: BODY_BYTES_MAX, ..app.body_limits() };
+    let is_large = |bytes: u64| bytes > app.body_limits().bytes_max as u64;
+    // What does not say how long it is may be as long as is taken; what is longer is refused without room.
+    let announced = body.size_hint().upper().unwrap_or(BODY_BYTES_MAX as u64);
+    let mut room = None;
+    if is_large(announced) && announced <= BODY_BYTES_MAX as u64 {
+        let mib = u32::try_from(announced.div_ceil(MIB)).unwrap_or(u32::MAX);
+        let busy = |_| Error::new(Code::Unavailable, "too many large requests are under way; try again in a moment");
+        let acquired = timeout(limits.time_max, app.large.acquire_many(mib)).await.map_err(busy)?;
+        room = Some(acquired.map_err(Error::internal)?);
+    }
+    let bytes = body::bytes(body, limits).await?;
+    let room = room.filter(|_| is_large(bytes.len() as u64));
+    Ok((body::parse(&bytes)?, room))
 }
