@@ -31,6 +31,7 @@ pub fn router() -> Router<FakeMachine> {
         .route("/checkpoint", post(program))
         .route("/checkpoint/restore", post(program))
         .route("/documents/convert", post(change_file))
+        .layer(axum::extract::DefaultBodyLimit::disable())
 }
 
 fn refused(status: StatusCode, text: &str) -> Response {

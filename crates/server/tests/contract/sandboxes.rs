@@ -348,3 +348,43 @@ async fn a_program_that_hangs_ends_with_its_client() {
     assert_eq!(harness.as_us("DELETE", &format!("/v1/sandboxes?id={id}"), None).await.status, 200);
     harness.finish().await;
 }
+
+#[tokio::test]
+async fn a_program_costs_the_server_little() {
+    let mut harness = Harness::raised().await;
+    harness.node(4).await;
+    let id = harness.ready_sandbox(json!({})).await;
+    let mut times = Vec::new();
+    for _ in 0..100 {
+        let begun = Instant::now();
+        let ran = harness.as_us("POST", "/v1/sandboxes/exec", Some(json!({"id": id, "command": "true"}))).await;
+        times.push(begun.elapsed());
+        assert_eq!(ran.status, 200, "{ran:?}");
+    }
+    times.sort();
+    eprintln!("exec with a machine that answers at once: p50 {:?}, p95 {:?}", times[50], times[95]);
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn large_input_is_taken_however_it_comes() {
+    let mut harness = Harness::raised().await;
+    harness.node(4).await;
+    let id = harness.ready_sandbox(json!({})).await;
+    let stdin = "x".repeat(3 * 1024 * 1024);
+    let body = json!({"id": id, "command": "cat", "stdin": stdin});
+    let together = (0..8).map(|_| harness.as_us("POST", "/v1/sandboxes/exec", Some(body.clone())));
+    for ran in futures_util::future::join_all(together).await {
+        assert_eq!(ran.status, 200, "{ran:?}");
+    }
+    assert_eq!(harness.machine.asked.lock().unwrap().pop().unwrap()["stdin"].as_str().unwrap().len(), stdin.len());
+    let body = json!({"id": id, "command": "true"}).to_string();
+    let chunked = format!(
+        "POST /v1/sandboxes/exec HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        harness.key,
+        body.len()
+    );
+    assert_eq!(harness.send(&chunked).await.status, 200);
+    harness.finish().await;
+}
