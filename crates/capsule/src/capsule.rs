@@ -103,6 +103,7 @@ impl Capsule {
         Ok(())
     }
 
+    /// Start a program. Dropped before it returns, the program does not run on.
     pub async fn exec(&self, exec: Exec) -> Result<Process, CapsuleError> {
         Process::start(self.inner.client.clone(), exec).await
     }

@@ -176,6 +176,13 @@ async fn the_last_words_are_heard() {
         assert_eq!(seat.end().await.exit, Exit::Code(0));
         assert!(seat.rest().await.ends_with("\r\n500\r\nthe end\r\n"));
     }
+    // Also by whoever comes after the end.
+    let mut seat = Seat::take(&capsule, User::Root, "echo too late").await;
+    seat.end().await;
+    seat.process = capsule.attach(seat.process.id()).await.expect("remembered");
+    seat.terminal = seat.process.take_terminal().expect("its terminal");
+    assert_eq!(seat.rest().await, "too late\r\n");
+    assert_eq!(seat.end().await.exit, Exit::Code(0));
     machine.finish().await;
 }
 

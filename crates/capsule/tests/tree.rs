@@ -75,6 +75,20 @@ async fn what_a_program_left_behind_is_still_its_own() {
 }
 
 #[tokio::test]
+async fn a_program_whose_starter_has_gone_does_not_run_on() {
+    let machine = Machine::new().await;
+    let capsule = machine.capsule("gone", Profile::Sandbox).await;
+    for patience_us in (0..40).map(|step| step * 50) {
+        let starting = capsule.exec(Exec::new(["/bin/sh", "-c", "sleep 1001 & wait"]));
+        if let Ok(started) = timeout(Duration::from_micros(patience_us), starting).await {
+            started.expect("starts").kill_tree(KILL).await.expect("killed");
+        }
+    }
+    until(&capsule, "sleep 1001", 0).await;
+    machine.finish().await;
+}
+
+#[tokio::test]
 async fn a_polite_signal_is_handled() {
     let machine = Machine::new().await;
     let capsule = machine.capsule("polite", Profile::Sandbox).await;

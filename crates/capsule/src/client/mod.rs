@@ -3,6 +3,7 @@
 //! Assumes that init may be taken over by hostile programs: its sizes, ids and words are checked, and nothing it says
 //! costs more than a bounded amount of memory. One task owns the socket; it ends with the last handle or the socket.
 
+mod newborn;
 mod process;
 mod socket;
 mod terminal;
@@ -20,6 +21,7 @@ use vitrine_init::{Answer, Call, Ended, ExecState, LIST_MAX, Message, Refusal, R
 
 use crate::CapsuleError;
 use crate::error::Doing;
+use newborn::Newborn;
 pub use process::Process;
 use socket::Socket;
 pub use terminal::Terminal;
@@ -70,6 +72,7 @@ struct Heard {
     /// What is needed to follow the program that was started, or the first that was named.
     ending: Option<Ending>,
     descriptor: Option<OwnedFd>,
+    newborn: Option<Newborn>,
 }
 
 /// A program that can be followed, as init told of it.
@@ -78,6 +81,8 @@ pub(crate) struct Followed {
     pub ending: Ending,
     /// The master of its terminal.
     pub terminal: Option<OwnedFd>,
+    /// To be claimed when it was just started.
+    newborn: Option<Newborn>,
 }
 
 impl Client {
@@ -85,7 +90,8 @@ impl Client {
     pub async fn connect(control: &Path) -> Result<(Self, OwnedFd), CapsuleError> {
         let (socket, init) = Socket::connect(control).doing(|| format!("call init at {}", control.display()))?;
         let (calls, outgoing) = mpsc::channel(CALLS_MAX);
-        let talk = Talk { socket, waiting: HashMap::new(), followed: HashMap::new(), sent: 0 };
+        let (waiting, followed) = (HashMap::new(), HashMap::new());
+        let talk = Talk { socket, calls: calls.downgrade(), waiting, followed, sent: 0 };
         let conversation = Arc::new(Conversation(tokio::spawn(talk.run(outgoing))));
         Ok((Self { calls, frozen: Arc::default(), _conversation: conversation }, init))
     }
@@ -100,8 +106,8 @@ impl Client {
 
     pub async fn start(&self, call: Call, descriptors: Vec<OwnedFd>) -> Result<Followed, CapsuleError> {
         match self.call(call, descriptors).await? {
-            (Answer::Started { exec }, Heard { ending: Some(ending), descriptor }) => {
-                Ok(Followed { exec, ending, terminal: descriptor })
+            (Answer::Started { exec }, Heard { ending: Some(ending), descriptor, newborn }) => {
+                Ok(Followed { exec, ending, terminal: descriptor, newborn })
             }
             _ => Err(CapsuleError::Lost),
         }
@@ -137,7 +143,7 @@ impl Client {
             true => self.call(Call::Terminal { exec }, Vec::new()).await?.1.descriptor,
             false => None,
         };
-        Ok(Followed { exec, ending: ending.ok_or(CapsuleError::Lost)?, terminal })
+        Ok(Followed { exec, ending: ending.ok_or(CapsuleError::Lost)?, terminal, newborn: None })
     }
 
     /// The programs above `after`, and the ending of the first.
@@ -163,6 +169,8 @@ impl Client {
 
 struct Talk {
     socket: Socket,
+    /// Our own queue, for what has to be said without being asked.
+    calls: mpsc::WeakSender<Outgoing>,
     /// Who waits for the answer to which request.
     waiting: HashMap<u64, oneshot::Sender<Reply>>,
     /// Whom to tell of which program's end.
@@ -211,14 +219,19 @@ impl Talk {
     fn hear(&mut self, message: Message, descriptor: Option<OwnedFd>) {
         match message {
             Message::Answer { seq, answer } => {
-                let Some(reply) = self.waiting.remove(&seq) else { return };
-                let ending = match &answer {
-                    Ok(Answer::Started { exec }) => self.follow(*exec, None),
-                    Ok(Answer::Execs(states)) => states.first().and_then(|state| self.follow(state.exec, state.ended)),
-                    _ => None,
-                };
+                let mut heard = Heard { descriptor, ..Heard::default() };
+                match &answer {
+                    Ok(Answer::Started { exec }) => {
+                        heard.newborn = Some(Newborn::new(*exec, self.calls.clone()));
+                        heard.ending = self.follow(*exec, None);
+                    }
+                    Ok(Answer::Execs(states)) => {
+                        heard.ending = states.first().and_then(|state| self.follow(state.exec, state.ended));
+                    }
+                    _ => {}
+                }
                 // The caller may have stopped waiting.
-                let _ = reply.send(Reply { answer, heard: Heard { ending, descriptor } });
+                let _ = self.waiting.remove(&seq).map(|reply| reply.send(Reply { answer, heard }));
             }
             Message::Exited { exec, ended } => {
                 if let Some(followed) = self.followed.remove(&exec) {

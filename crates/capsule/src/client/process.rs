@@ -8,6 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use vitrine_init::{Call, Ended, Exec, Refusal, Stdio, TAIL_BYTES_MAX, Whom};
 
+use super::newborn::Newborn;
 use super::{Client, Ending, Followed, Terminal};
 use crate::CapsuleError;
 use crate::error::Doing;
@@ -53,8 +54,9 @@ impl Process {
     }
 
     fn of(client: Client, followed: Followed) -> Result<Self, CapsuleError> {
-        let Followed { exec: id, ending, terminal } = followed;
+        let Followed { exec: id, ending, terminal, newborn } = followed;
         let terminal = terminal.map(Terminal::new).transpose().doing(|| "use the program's terminal".into())?;
+        newborn.into_iter().for_each(Newborn::claim);
         Ok(Self { client, id, ending, stdin: None, stdout: None, stderr: None, terminal })
     }
 

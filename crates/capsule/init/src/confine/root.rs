@@ -22,6 +22,8 @@ use crate::sys;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 8;
 const TERMINAL_GROUP: u32 = 5;
+/// Terminals of one capsule. All capsules share the kernel's own limit, which is 3072 unless it is raised.
+const TERMINALS_MAX: &str = "128";
 
 const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 const LINKS: [(&str, &str); 5] = [
@@ -156,7 +158,7 @@ fn dev(root: &Root, plan: &Plan) -> Result<(), Failure> {
         rustix::fs::symlinkat(target, &folder, name).step(|| format!("make /dev/{name}"))?;
     }
     let group = (plan.uid_base + TERMINAL_GROUP).to_string();
-    let terminals = [("mode", "0620"), ("ptmxmode", "0666"), ("gid", &group), ("max", "1024")];
+    let terminals = [("mode", "0620"), ("ptmxmode", "0666"), ("gid", &group), ("max", TERMINALS_MAX)];
     let no_programs = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     put(root, "/dev/pts", &tree::filesystem("devpts", &terminals, no_programs)?)?;
     let size = plan.shm_bytes.to_string();
