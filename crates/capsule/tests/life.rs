@@ -63,6 +63,11 @@ async fn programs_are_given_what_was_asked() {
     assert_eq!(error, "aside\n");
     assert_eq!(process.wait().await.expect("ends").exit, Exit::Code(0));
     for (user, id) in [(User::Root, "0"), (User::Ordinary, "1000")] {
+        let there = Exec { user, cwd: "/session".into(), ..Exec::new(["/bin/sh", "-c", "test $(pwd) = /session"]) };
+        let nowhere = Exec { user, cwd: "/no/such".into(), ..Exec::new(["/bin/true"]) };
+        assert_eq!(capsule.exec(there).await.expect("starts").wait().await.expect("ends").exit, Exit::Code(0));
+        let refused = capsule.exec(nowhere).await;
+        assert!(matches!(refused, Err(CapsuleError::Refused(Refusal::NotStarted(NOT_FOUND)))), "{refused:?}");
         // Programs are chosen before process 1 when memory runs out.
         let output = shell(&capsule, user, "id -u; sleep 0.05; cat /proc/self/oom_score_adj").await.text;
         assert_eq!(output, format!("{id}\n100\n"));

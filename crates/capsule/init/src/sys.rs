@@ -9,13 +9,10 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Resource, Rlimit};
+use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 use vitrine_init::{Ended, Exit};
 
-/// What carries the mark of a program: a limit that is inherited whatever a process does, that nobody can raise again, and
-/// that concerns none of them, since realtime scheduling is closed to capsules.
-pub const MARK: Resource = Resource::Rttime;
 /// The capsule's own; programs can neither rename nor cover what is mounted.
 const TERMINALS: &str = "/dev/pts/ptmx";
 
@@ -95,25 +92,15 @@ pub fn child_signals() -> io::Result<OwnedFd> {
     }
 }
 
-/// Make the program a leader of its own session and process group, so that a signal reaches what it starts, and let it
-/// and all that it starts bear this mark: see [`MARK`].
-pub fn lead_session(command: &mut Command, mark: u64) {
-    let lead = move || {
+/// Let the program lead a session of its own, which the terminal that is its standard input controls.
+pub fn lead_session(command: &mut Command) {
+    let lead = || {
         rustix::process::setsid()?;
-        // Where the machine's own limit is lower, the tree is known by its parents alone.
-        let _ = rustix::process::setrlimit(MARK, Rlimit { current: Some(mark), maximum: Some(mark) });
-        Ok(())
+        // SAFETY: the call changes no memory.
+        unsafe { done(libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0)).map(drop) }
     };
     // SAFETY: each is one system call; they allocate nothing and take no lock.
     unsafe { command.pre_exec(lead) };
-}
-
-/// Let the terminal that is the program's standard input control its session, which it leads already.
-pub fn control_by_input(command: &mut Command) {
-    // SAFETY: the call changes no memory.
-    let control = || unsafe { done(libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0)).map(drop) };
-    // SAFETY: it is one system call; it allocates nothing and takes no lock.
-    unsafe { command.pre_exec(control) };
 }
 
 /// A new terminal of this size: the master, which does not wait, and the other end, which the program is to have.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio as StdStdio};
+use std::process::{Child, Command, Stdio as StdStdio};
 
 use rustix::fs::Uid;
 use rustix::pipe::PipeFlags;
@@ -12,6 +12,7 @@ use rustix::process::Pid;
 use vitrine_init::{Exec, Refusal, Stdio, USER_ID, User};
 
 use super::tail::Tail;
+use super::tree;
 use crate::sys;
 
 /// When memory runs out, programs go before process 1, which is small but not always the smallest.
@@ -30,21 +31,32 @@ pub fn spawn(exec: &Exec, mark: u64, descriptors: Vec<OwnedFd>) -> Result<(Pid, 
     let (program, arguments) =
         exec.argv.split_first().ok_or_else(|| Refusal::Malformed("the command is empty".into()))?;
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(exec.env.iter().map(|(name, value)| (name, value))).current_dir(&exec.cwd);
+    command.args(arguments).env_clear().envs(exec.env.iter().map(|(name, value)| (name, value)));
     let kept = connect(&mut command, exec, descriptors)?;
-    if exec.user == User::Ordinary {
-        command.uid(USER_ID).gid(USER_ID);
+    match kept {
+        Kept::Terminal(_) => sys::lead_session(&mut command),
+        _ => drop(command.process_group(0)),
     }
-    sys::lead_session(&mut command, mark);
-    if let Kept::Terminal(_) = kept {
-        sys::control_by_input(&mut command);
-    }
+    tree::wear(mark);
     // The handle is dropped at once: the supervisor waits for all children alike.
-    let child = command.spawn().map_err(|error| Refusal::NotStarted(error.raw_os_error().unwrap_or_default()))?;
+    let child = start(command, exec).map_err(|error| Refusal::NotStarted(error.raw_os_error().unwrap_or_default()))?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(Refusal::NotStarted(0))?;
     // A program that has already ended needs no score.
     let _ = fs::write(format!("/proc/{}/oom_score_adj", pid.as_raw_nonzero()), OOM_SCORE);
     Ok((pid, kept))
+}
+
+fn start(mut command: Command, exec: &Exec) -> io::Result<Child> {
+    match exec.user {
+        User::Ordinary => command.uid(USER_ID).gid(USER_ID).current_dir(&exec.cwd).spawn(),
+        User::Root => {
+            // With nothing left to do between fork and exec, process 1 need not be copied: that is a quarter of the time.
+            std::env::set_current_dir(&exec.cwd)?;
+            let child = command.spawn();
+            std::env::set_current_dir("/")?;
+            child
+        }
+    }
 }
 
 fn connect(command: &mut Command, exec: &Exec, descriptors: Vec<OwnedFd>) -> Result<Kept, Refusal> {

@@ -7,16 +7,25 @@
 use std::fs;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 /// Looks at the process table until everybody stands still; somebody may wait for a disk.
 const ROUNDS_MAX: u32 = 20;
 /// Between two looks: a process that was stopped takes a moment to notice.
 const PAUSE: Duration = Duration::from_micros(500);
+/// What carries the mark: a limit that is inherited, that programs leave alone and that concerns none of them, since
+/// realtime scheduling is closed to capsules.
+const MARK: Resource = Resource::Rttime;
 /// Far above any limit that a program would set, and not yet unlimited.
 const MARK_BASE: u64 = 1 << 62;
-/// The line of `/proc/PID/limits` with the mark, whose last number is the one that cannot be raised.
+/// The line of `/proc/PID/limits` with the mark as its first number.
 const MARK_LINE: &str = "Max realtime timeout";
+
+/// Put a mark on what is started next.
+pub fn wear(mark: u64) {
+    // Where the machine has a limit itself, trees are known by their parents alone.
+    let _ = rustix::process::setrlimit(MARK, Rlimit { current: Some(mark), maximum: None });
+}
 
 pub struct Tree {
     mark: String,
@@ -38,7 +47,7 @@ impl Tree {
         Self { mark: Self::mark(exec).to_string(), program }
     }
 
-    /// What all descendants of a program bear, as the limit [`crate::sys::MARK`].
+    /// What all descendants of a program bear; see [`wear`].
     pub fn mark(exec: u64) -> u64 {
         MARK_BASE + exec
     }
@@ -91,9 +100,9 @@ impl Tree {
 }
 
 impl Process {
-    /// Nothing when it is gone already.
+    /// Nothing when it is gone already, or process 1.
     fn read(name: &str) -> Option<Self> {
-        let pid = name.parse().ok()?;
+        let pid = name.parse().ok().filter(|pid| *pid > 1)?;
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         // Its own name comes before, and may have anything in it.
         let after = stat.iter().rposition(|byte| *byte == b')')?;
@@ -106,7 +115,7 @@ impl Process {
     fn mark(&self) -> Option<String> {
         let limits = fs::read_to_string(format!("/proc/{}/limits", self.pid)).ok()?;
         let numbers = limits.lines().find_map(|line| line.strip_prefix(MARK_LINE))?;
-        numbers.split_ascii_whitespace().nth(1).map(str::to_owned)
+        numbers.split_ascii_whitespace().next().map(str::to_owned)
     }
 
     /// Stopped, or dead.
