@@ -10,9 +10,19 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use support::{MIB, Machine, shell};
-use vitrine_capsule::{Capsule, Change, FileEntry, FileError, FileKind, Files, Profile, TreeLimits, User};
+use vitrine_capsule::{
+    Capsule, Change, DiskSpec, Disks, FileEntry, FileError, FileKind, Files, Profile, TreeLimits, User,
+};
 
 const ANY: TreeLimits = TreeLimits { entries_max: 1_000_000, bytes_max: 1024 * MIB };
+
+/// On a disk of its own, which knows the capsule's ids only.
+async fn sandbox(machine: &Machine, id: &str) -> Capsule {
+    let disks = Disks::open(machine.directory.path().join("disks"), 4096 * MIB).await.expect("disks");
+    let mut spec = machine.spec(id, Profile::Sandbox);
+    spec.disk = Some(DiskSpec { file: disks.make(id).await.expect("a disk"), workspace_lower: None });
+    machine.native.create(spec).await.expect("a capsule")
+}
 
 async fn root(capsule: &Capsule, script: &str) -> String {
     shell(capsule, User::Root, script).await.text
@@ -37,7 +47,7 @@ fn names(entries: &[FileEntry]) -> Vec<&str> {
 #[tokio::test]
 async fn files_are_made_changed_moved_and_removed() {
     let machine = Machine::new().await;
-    let capsule = machine.capsule("changes", Profile::Sandbox).await;
+    let capsule = sandbox(&machine, "changes").await;
     root(&capsule, "mkdir -p /work/sub; echo old > /work/there; chmod 700 /work/there; chown 33:33 /work/there").await;
     let files = capsule.files().expect("files");
 
@@ -61,6 +71,13 @@ async fn files_are_made_changed_moved_and_removed() {
     files.rename("/work/log", "/work/there", true).expect("moved");
     files.rename("/work/a", "/work/deep/a", false).expect("moved");
     assert_eq!(text(&files, "/work/deep/a/b/new").expect("readable"), "first");
+    put(&files, "/workspace/in/it", "lies elsewhere on the disk");
+    files.rename("/workspace/in/it", "/work/it", false).expect("moved");
+    assert_eq!(
+        root(&capsule, "stat -c %U /workspace/in /work/it; cat /work/it").await,
+        "root\nroot\nlies elsewhere on the disk"
+    );
+    files.delete("/work/it", false).expect("removed");
     // To another file system: a file by copy, a directory not.
     files.rename("/work/there", "/dev/shm/there", false).expect("moved");
     assert_eq!(text(&files, "/dev/shm/there").expect("readable"), "one two");
@@ -71,7 +88,7 @@ async fn files_are_made_changed_moved_and_removed() {
     assert!(matches!(files.delete("/work/deep", false), Err(FileError::NotEmpty(_))));
     files.delete("/work/deep", true).expect("removed");
     files.delete("/work/program", false).expect("removed");
-    for kept in ["/dev/shm", "/session", "/proc"] {
+    for kept in ["/dev/shm", "/proc", "/workspace"] {
         assert!(matches!(files.delete(kept, true), Err(FileError::Busy(_))), "{kept}");
     }
     assert!(matches!(files.delete("/", true), Err(FileError::NotAPath(_))));
@@ -88,7 +105,7 @@ async fn files_are_made_changed_moved_and_removed() {
 #[tokio::test]
 async fn a_link_is_described_and_any_name_is_listed() {
     let machine = Machine::new().await;
-    let capsule = machine.capsule("names", Profile::Sandbox).await;
+    let capsule = sandbox(&machine, "names").await;
     let script = "mkdir /work; cd /work; ln -s ../etc/hostname link; printf x > \"$(printf 'b\\377d')\"; mkfifo pipe; \
                   mkdir many; cd many; seq -f %06g 100000 | xargs touch";
     assert_eq!(root(&capsule, script).await, "");
@@ -148,7 +165,7 @@ const HASH: &str = "{ find . ! -type p | LC_ALL=C sort; find . -type f | LC_ALL=
 #[tokio::test]
 async fn a_directory_travels_as_an_archive() {
     let machine = Machine::new().await;
-    let capsule = machine.capsule("archive", Profile::Sandbox).await;
+    let capsule = sandbox(&machine, "archive").await;
     assert_eq!(root(&capsule, TREE).await, "");
     let before = root(&capsule, &format!("cd /work/tree; {HASH}")).await;
     let files = capsule.files().expect("files");
@@ -159,9 +176,10 @@ async fn a_directory_travels_as_an_archive() {
     assert_eq!((unpacked.entries, unpacked.bytes), (packed.entries, packed.bytes));
     assert_eq!(root(&capsule, &format!("cd /work/copy; {HASH}")).await, before);
     // The capsule's own tar reads it, and is read.
-    std::fs::write(capsule.directory().join("tmp/archive.tar"), &archive).expect("written");
-    let listed =
-        root(&capsule, &format!("mkdir /work/tar; cd /work/tar; tar xf /session/tmp/archive.tar 2>&1; {HASH}")).await;
+    let draft = files.create("/work/archive.tar").expect("a draft");
+    draft.file().write_all(&archive).expect("written");
+    draft.keep().expect("kept");
+    let listed = root(&capsule, &format!("mkdir /work/tar; cd /work/tar; tar xf /work/archive.tar 2>&1; {HASH}")).await;
     assert_eq!(listed, before);
     for format in ["gnu", "posix"] {
         let script = format!("cd /work/tree; tar -c --format={format} --exclude=pipe -f /work/{format}.tar .");
@@ -200,7 +218,7 @@ fn entry(name: &str, kind: tar::EntryType, target: &str, content: &[u8]) -> Vec<
 async fn hostile_archives_are_refused() {
     use tar::EntryType as T;
     let machine = Machine::new().await;
-    let capsule = machine.capsule("hostile", Profile::Sandbox).await;
+    let capsule = sandbox(&machine, "hostile").await;
     root(&capsule, "mkdir -p /work/in /outside; echo secret > /outside/file; mkfifo /work/in/pipe").await;
     let files = capsule.files().expect("files");
     let cases: [(&str, Vec<Vec<u8>>); 11] = [

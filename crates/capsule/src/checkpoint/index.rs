@@ -87,14 +87,19 @@ impl Index {
     }
 
     /// What the next checkpoint may rely on, once this one is kept: the files whose mark tells of any later change.
-    pub(super) fn after(manifest: &Manifest, marks: Vec<(u32, Mark)>, mapped: &HashSet<u64>, taken: Duration) -> Self {
+    pub(super) fn after(
+        manifest: &Manifest,
+        marks: Vec<(u32, Mark)>,
+        mapped: Option<&HashSet<u64>>,
+        taken: Duration,
+    ) -> Self {
         let mut index = Self::of(manifest);
         for (entry, mark) in marks {
             let entry = &manifest.entries[entry as usize];
             // A program that has a file in its memory changes it without a trace.
             if let Kind::File { pieces, .. } = &entry.kind
                 && mark.is_settled(taken)
-                && !mapped.contains(&mark.inode)
+                && mapped.is_some_and(|mapped| !mapped.contains(&mark.inode))
             {
                 let name = |(place, piece): &(u32, u32)| (*place, manifest.pieces[*piece as usize].fingerprint);
                 index.files.insert(entry.path.clone(), Seen { mark, pieces: pieces.iter().map(name).collect() });
@@ -118,20 +123,19 @@ impl Index {
         self.places.get(piece).copied()
     }
 
-    /// Forget the packs that are not worth being used again.
-    pub(super) fn without_remnants(mut self) -> Self {
+    /// The packs that are not worth being used again.
+    pub(super) fn remnants(&self) -> HashSet<Fingerprint> {
         let mut in_use: HashMap<Fingerprint, u64> = HashMap::new();
         for place in self.places.values() {
             *in_use.entry(place.pack.fingerprint).or_default() += u64::from(place.length);
         }
-        let small = self.packs.values().filter(|pack| pack.content_bytes < SMALL_PACK_BYTES).count();
-        self.packs.retain(|fingerprint, pack| {
-            let used = in_use.get(fingerprint).copied().unwrap_or(0);
-            let scattered = small > SMALL_PACKS_MAX && pack.content_bytes < SMALL_PACK_BYTES;
-            used * IN_USE_MIN >= u64::from(pack.content_bytes) && !scattered
-        });
-        self.places.retain(|_, place| self.packs.contains_key(&place.pack.fingerprint));
-        self
+        let is_small = |pack: &PackInfo| pack.content_bytes < SMALL_PACK_BYTES;
+        let too_many = self.packs.values().filter(|pack| is_small(pack)).count() > SMALL_PACKS_MAX;
+        let is_remnant = |pack: &&PackInfo| {
+            let used = in_use.get(&pack.fingerprint).copied().unwrap_or(0);
+            used * IN_USE_MIN < u64::from(pack.content_bytes) || too_many && is_small(pack)
+        };
+        self.packs.values().filter(is_remnant).map(|pack| pack.fingerprint).collect()
     }
 }
 

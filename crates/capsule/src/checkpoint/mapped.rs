@@ -1,18 +1,29 @@
 //! Which files programs have in their memory for writing: what they change there shows in no time of the file.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 
 use rustix::process::Pid;
 
-/// The inodes that processes have mapped shared and writable. Who is gone meanwhile has mapped nothing.
-pub(super) fn mapped(processes: &[Pid]) -> HashSet<u64> {
+/// How much is read of all processes together: a program may map tens of thousands of things.
+const BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The inodes that processes have mapped shared and writable; nothing when there is too much to be read. Who is gone
+/// meanwhile has mapped nothing.
+pub(super) fn mapped(processes: &[Pid]) -> Option<HashSet<u64>> {
     let mut inodes = HashSet::new();
+    let mut left = BYTES_MAX;
     for process in processes {
-        let maps = fs::read(format!("/proc/{}/maps", process.as_raw_nonzero())).unwrap_or_default();
+        let mut maps = Vec::new();
+        if let Ok(file) = File::open(format!("/proc/{}/maps", process.as_raw_nonzero())) {
+            // One that ends meanwhile cannot be read on.
+            let _ = file.take(left).read_to_end(&mut maps);
+        }
         inodes.extend(maps.split(|byte| *byte == b'\n').filter_map(written));
+        left = left.checked_sub(maps.len() as u64).filter(|left| *left > 0)?;
     }
-    inodes
+    Some(inodes)
 }
 
 /// `address permissions offset device inode path`

@@ -3,8 +3,8 @@
 //! One thread reads and names, a second one compresses and hands the packs on: the time until the capsule may go on is that
 //! of the slower one.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -25,7 +25,7 @@ use crate::files::walk::{Found, walk};
 use crate::files::{Files, Skipped, TreeLimits, open_regular};
 
 /// Packs that wait to be compressed.
-const WAITING_MAX: usize = 2;
+const WAITING_MAX: usize = 1;
 /// How often a file is read that changes although everything is frozen: our own uploads do that.
 const TRIES_MAX: usize = 2;
 /// Whose what belongs to nobody of the capsule is.
@@ -47,7 +47,7 @@ impl Capsule {
     pub fn checkpoint(
         &self,
         directory: impl AsRef<Path>,
-        index: Index,
+        index: &Index,
         limits: TreeLimits,
         keep: &mut (dyn FnMut(Pack) -> io::Result<()> + Send),
     ) -> Result<Taken, CheckpointError> {
@@ -57,14 +57,14 @@ impl Capsule {
         let (sender, receiver) = sync_channel(WAITING_MAX);
         let (taking, packs) = std::thread::scope(|scope| {
             let packs = scope.spawn(move || pack(receiver, keep));
-            let taking = Taking::new(&files, index.without_remnants(), limits, sender);
+            let taking = Taking::new(&files, index, limits, sender);
             let taking = taking.take(directory.as_ref());
             (taking, packs.join())
         });
         let packs = packs.map_err(|_| CheckpointError::Keep(io::Error::other("the thread for packs ended")))??;
         let taking = taking?;
         let (manifest, marks, skipped) = taking.finish(&packs);
-        let index = Index::after(&manifest, marks, &mapped, now);
+        let index = Index::after(&manifest, marks, mapped.as_ref(), now);
         Ok(Taken { manifest, index, skipped })
     }
 }
@@ -93,7 +93,8 @@ enum Where {
 
 struct Taking<'a> {
     files: &'a Files,
-    index: Index,
+    index: &'a Index,
+    remnants: HashSet<Fingerprint>,
     limits: TreeLimits,
     bytes: u64,
     entries: Vec<Entry>,
@@ -110,10 +111,11 @@ struct Taking<'a> {
 }
 
 impl<'a> Taking<'a> {
-    fn new(files: &'a Files, index: Index, limits: TreeLimits, packs: SyncSender<Vec<u8>>) -> Self {
+    fn new(files: &'a Files, index: &'a Index, limits: TreeLimits, packs: SyncSender<Vec<u8>>) -> Self {
         Self {
             files,
             index,
+            remnants: index.remnants(),
             limits,
             bytes: 0,
             entries: Vec::new(),
@@ -224,7 +226,7 @@ impl<'a> Taking<'a> {
 
     fn known(&mut self, path: &Path, mark: Mark) -> Result<Option<Pieces>, CheckpointError> {
         let Some(pieces) = self.index.pieces(path.as_os_str().as_bytes(), mark) else { return Ok(None) };
-        let found = |(place, piece): &(u32, Fingerprint)| Some((*place, *piece, self.index.place(piece)?));
+        let found = |(place, piece): &(u32, Fingerprint)| Some((*place, *piece, self.kept(piece)?));
         let Some(pieces) = pieces.iter().map(found).collect::<Option<Vec<_>>>() else { return Ok(None) };
         let mut numbers = Vec::with_capacity(pieces.len());
         for (place, piece, before) in pieces {
@@ -232,6 +234,11 @@ impl<'a> Taking<'a> {
             numbers.push((place, self.number(piece, Where::Before(before))));
         }
         Ok(Some(numbers))
+    }
+
+    /// Where a piece is that an earlier checkpoint has.
+    fn kept(&self, piece: &Fingerprint) -> Option<Place> {
+        self.index.place(piece).filter(|place| !self.remnants.contains(&place.pack.fingerprint))
     }
 
     /// Nothing when the file became shorter meanwhile.
@@ -277,7 +284,7 @@ impl<'a> Taking<'a> {
         if let Some(number) = self.numbers.get(&piece) {
             return Ok(*number);
         }
-        if let Some(before) = self.index.place(&piece) {
+        if let Some(before) = self.kept(&piece) {
             return Ok(self.number(piece, Where::Before(before)));
         }
         if self.content.is_empty() {
