@@ -9,7 +9,7 @@ use std::time::Duration;
 pub enum Sandbox {
     /// Create a sandbox
     Create(Box<CreateSandbox>),
-    /// List the sandboxes that are not over
+    /// List sandboxes, newest first
     #[command(visible_alias = "ls")]
     List,
     /// Show a sandbox

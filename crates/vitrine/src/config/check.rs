@@ -18,6 +18,8 @@ pub const BEATS_IN_A_LEASE: u64 = 3;
 /// In MiB; a headless shell with one blank page takes about a hundred.
 const BROWSER_MB_MIN: u32 = 128;
 
+const DISK_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
 /// Everything that is wrong, each as `PLACE: KEY: what is wrong`.
 pub fn check(loaded: &Loaded) -> Vec<String> {
     let problems = problems(&loaded.config).into_iter();
@@ -69,6 +71,14 @@ fn addresses(config: &Config, found: &mut Found) {
         "store.url",
         "expected postgres://USER:PASSWORD@HOST/DATABASE; leave it out for SQLite in the data folder",
     );
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    found.demand(
+        config.previews.domain.as_deref().is_none_or(|domain| domain.split('.').all(is_label)),
+        "previews.domain",
+        "expected a name in small letters, without scheme and port, for example preview.example.com",
+    );
     let origins = &config.server.cors_origins;
     found.demand(origins.iter().all(|origin| is_web(origin)), "server.cors_origins", "expected https://HOST");
     let hosts = config.egress.hosts.parse::<vitrine_egress::HostExceptions>();
@@ -114,6 +124,17 @@ fn machine(config: &Config, found: &mut Found) {
         config.pool.browsers <= machine.slots,
         "pool.browsers",
         "expected at most machine.slots: more than could ever be handed out",
+    );
+    let sandboxes = &config.sandboxes;
+    found.demand(
+        sandboxes.pool <= machine.slots,
+        "sandboxes.pool",
+        "expected at most machine.slots: more than could ever be handed out",
+    );
+    found.demand(
+        sandboxes.disk_bytes >= DISK_BYTES_MIN,
+        "sandboxes.disk_bytes",
+        format!("expected at least {DISK_BYTES_MIN}: what a file system needs for itself"),
     );
     found.demand(
         config.capsule.ca_bundle.as_deref().is_none_or(Path::is_file),

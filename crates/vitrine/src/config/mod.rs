@@ -36,6 +36,8 @@ pub struct Config {
     pub machine: Machine,
     pub browser: Browser,
     pub pool: Pool,
+    pub sandboxes: Sandboxes,
+    pub previews: Previews,
     pub egress: Egress,
     pub capsule: Capsule,
     pub image: Image,
@@ -111,6 +113,30 @@ pub struct Pool {
     pub memory_min_mb: u64,
 }
 
+/// What a sandbox gets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sandboxes {
+    /// Sandboxes that wait, started, for a session.
+    pub pool: u32,
+    /// Memory that placement counts for one.
+    pub reserve_mb: u32,
+    /// All that one may write.
+    pub disk_bytes: u64,
+    /// Frozen for so long, a paused one moves to disk.
+    pub pause_disk_after_ms: u64,
+    /// Paused for so long, one is ended; 0 = never.
+    pub kept_paused_ms: u64,
+}
+
+/// How ports of sandboxes are seen from outside.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Previews {
+    /// Each port gets a host name below it; without one, a path below the server's own address.
+    pub domain: Option<String>,
+}
+
 /// The way out of the machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,6 +172,8 @@ pub struct Image {
     pub name: String,
     /// Builds it at start when it is missing.
     pub build: bool,
+    /// Builds the image with LibreOffice too.
+    pub build_documents: bool,
     /// Lines of a `sources.list`, in place of the machine's own.
     pub apt_sources: Vec<String>,
 }
@@ -255,6 +283,14 @@ impl Default for Config {
                 idle_timeout_ms: MINUTE_MS,
             },
             pool: Pool { browsers: 4, memory_min_mb: 1024 },
+            sandboxes: Sandboxes {
+                pool: 8,
+                reserve_mb: 64,
+                disk_bytes: 10 * GIBIBYTE,
+                pause_disk_after_ms: 10 * MINUTE_MS,
+                kept_paused_ms: 30 * 24 * 60 * MINUTE_MS,
+            },
+            previews: Previews::default(),
             egress: Egress { hosts: String::new(), profiles: Profiles::default() },
             capsule: Capsule { ca_bundle: None },
             objects: Objects::default(),
@@ -267,7 +303,7 @@ impl Default for Config {
             stealth: Stealth { language: "en-US".to_owned(), timezone: None },
             captcha: Captcha::default(),
             webhooks: Webhooks::default(),
-            image: Image { name: "standard".to_owned(), build: true, apt_sources: Vec::new() },
+            image: Image { name: "standard".to_owned(), build: true, build_documents: false, apt_sources: Vec::new() },
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             rate_limits: RateLimits::default(),
             plans: Plans::default(),

@@ -12,11 +12,16 @@ use vitrine_node::Image;
 /// How often a missing image is looked for: somebody may build it by hand.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The image by now, and the work of getting it, which ends when there is one or `stop` is cancelled.
-pub fn provide(config: &Config, stop: CancellationToken) -> (watch::Receiver<Image>, impl Future<Output = ()> + use<>) {
+/// The image by now, and the work of getting it, which ends when there is one or `stop` is cancelled. With `build`, one that is
+/// missing is built.
+pub fn provide(
+    config: &Config,
+    name: &str,
+    build: bool,
+    stop: CancellationToken,
+) -> (watch::Receiver<Image>, impl Future<Output = ()> + use<>) {
     let store = Store::new(&config.image_dir);
-    let name = config.image.name.clone();
-    let build = config.image.build;
+    let name = name.to_owned();
     let settings = Settings { apt_sources: config.image.apt_sources.clone() };
     let first = look(&store, &name);
     let (sender, receiver) = watch::channel(first.clone());

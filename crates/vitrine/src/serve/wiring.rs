@@ -9,11 +9,12 @@ use anyhow::{Context as _, anyhow};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vitrine_model::{EndReason, Entropy, MachineId, Secret};
-use vitrine_node::{CarriedConfig, Node, NodeConfig, PoolConfig, SandboxConfig, Solver};
+use vitrine_node::{CarriedConfig, Image, Node, NodeConfig, PoolConfig, SandboxConfig, Solver};
 use vitrine_server::config::ReserveMb;
 use vitrine_server::gateway::GatewayConfig;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
@@ -25,6 +26,9 @@ use vitrine_store::{Bucket, Location, Objects, ObjectsLocation, Store, StoreOpti
 const PROVIDER: &str = "local";
 /// Of the machine's memory, what sessions may be promised: the rest is for the system, the server and the warm pool.
 const RESERVE_PERCENT: u64 = 75;
+
+/// The image with LibreOffice.
+const DOCUMENTS: &str = "documents";
 
 /// Where a bucket is when nothing says so: what services other than Amazon's expect to be asked for.
 const S3_REGION: &str = "us-east-1";
@@ -69,10 +73,13 @@ impl Running {
         let listener = tokio::spawn(async move { serving.serve(listener, stop).await });
         let (reconciling, stop) = (server.clone(), shutdown.clone());
         tasks.spawn(async move { reconciling.reconcile(stop).await });
-        let (image, providing) = image::provide(config, image_stop.clone());
+        let (image, providing) = image::provide(config, &config.image.name, config.image.build, image_stop.clone());
+        tasks.spawn(providing);
+        let build = config.image.build_documents;
+        let (documents, providing) = image::provide(config, DOCUMENTS, build, image_stop.clone());
         tasks.spawn(providing);
         let node = Node::start(
-            node_config(config, data, machine.clone(), image),
+            node_config(config, data, machine.clone(), image, documents),
             Arc::new(ToServer::new(server.internal_router())),
         );
         let node = node.await.map_err(|error| {
@@ -179,6 +186,8 @@ fn server_config(config: &Config) -> ServerConfig {
             medium: config.browser.reserve_medium_mb,
             heavy: config.browser.reserve_heavy_mb,
         },
+        sandbox_reserve_mb: config.sandboxes.reserve_mb,
+        paused_kept_ms: config.sandboxes.kept_paused_ms,
         browser_base_mb: config.browser.base_mb,
         idle_timeout_default_ms: config.browser.idle_timeout_ms,
         queue_deadline_ms: config.server.queue_deadline_ms,
@@ -205,7 +214,8 @@ fn node_config(
     config: &Config,
     data: &DataDir,
     machine: MachineId,
-    image: tokio::sync::watch::Receiver<vitrine_node::Image>,
+    image: watch::Receiver<Image>,
+    documents: watch::Receiver<Image>,
 ) -> NodeConfig {
     let pool = PoolConfig {
         size: usize::try_from(config.pool.browsers).unwrap_or(usize::MAX),
@@ -227,7 +237,16 @@ fn node_config(
         ca_bundle: config.ca_bundle(),
         browser_base_mb: config.browser.base_mb,
         carried: carried(config),
-        sandbox: SandboxConfig::default(),
+        sandbox: SandboxConfig {
+            pool: PoolConfig {
+                size: usize::try_from(config.sandboxes.pool).unwrap_or(usize::MAX),
+                memory_min_mb: config.pool.memory_min_mb,
+                ..SandboxConfig::default().pool
+            },
+            documents,
+            disk_bytes: config.sandboxes.disk_bytes,
+            pause_disk_after: Duration::from_millis(config.sandboxes.pause_disk_after_ms),
+        },
     }
 }
 

@@ -9,11 +9,14 @@ use crate::cli::{CreateSandbox, Sandbox};
 use crate::client::Client;
 use crate::output;
 use anyhow::Context as _;
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 use std::time::Duration;
 
 const PATH: &str = "/v1/sandboxes";
+/// A workspace of many gigabytes.
+const SLOW_LIMIT: Duration = Duration::from_secs(1_800);
 const FIELDS: [&str; 16] = [
     "id",
     "status",
@@ -86,7 +89,7 @@ pub async fn run(client: &Client, command: Sandbox, as_json: bool) -> anyhow::Re
 
 /// Asks for something that is done when the answer comes.
 async fn act(client: &Client, what: &str, body: &Value, done: &str, as_json: bool) -> anyhow::Result<()> {
-    let answer = client.post(&format!("{PATH}/{what}"), body).await?;
+    let answer = slow(client, what, body).await?;
     if as_json {
         output::json(&answer)
     } else {
@@ -95,13 +98,19 @@ async fn act(client: &Client, what: &str, body: &Value, done: &str, as_json: boo
     Ok(())
 }
 
+/// Asks for something that may move all of a workspace.
+async fn slow(client: &Client, what: &str, body: &Value) -> anyhow::Result<Value> {
+    let request = client.request(Method::POST, &format!("{PATH}/{what}"), &[])?;
+    Ok(client.answer(request.json(body).timeout(SLOW_LIMIT)).await?)
+}
+
 async fn created(client: &Client, body: &Value, wait: bool) -> anyhow::Result<Value> {
     let session = client.post(PATH, body).await?;
     if wait { ready(client, PATH, &output::cell(&session, "id")).await } else { Ok(session) }
 }
 
 async fn checkpoint(client: &Client, id: &str) -> anyhow::Result<Value> {
-    let answer = client.post(&format!("{PATH}/checkpoint"), &json!({ "id": id })).await?;
+    let answer = slow(client, "checkpoint", &json!({ "id": id })).await?;
     answer.get("checkpoint").cloned().context("the answer names no checkpoint")
 }
 
