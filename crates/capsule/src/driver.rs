@@ -7,14 +7,14 @@ use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vitrine_init::{Bind, CONTROL, DISK, Exec, Exit, Plan, Profile, SESSION, USER_ID};
+use vitrine_init::{Bind, CONTROL, DISK, DiskSpec, Exec, Exit, Plan, Profile, SESSION, USER_ID};
 
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::Doing;
 use crate::launch::Helper;
 use crate::network::Visitor;
 use crate::slots::Slots;
-use crate::{Capsule, CapsuleError, Limits, Record, Spec, seccomp, spec};
+use crate::{Capsule, CapsuleError, Disks, Limits, Record, Spec, seccomp, spec};
 
 /// The uid range of the last slot must stay below the ids that Linux reserves.
 const UID_MAX: u64 = u32::MAX as u64 - 1;
@@ -90,6 +90,18 @@ impl Native {
 
     /// A real capsule with this root file system: made, used, removed.
     pub async fn check(&self, rootfs: &Path) -> Result<(), CapsuleError> {
+        self.try_out(rootfs, None).await
+    }
+
+    /// As [`Self::check`], with a disk of these.
+    pub async fn check_disk(&self, rootfs: &Path, disks: &Disks) -> Result<(), CapsuleError> {
+        let (name, file) = disks.take().await?;
+        let tried = self.try_out(rootfs, Some(DiskSpec { file, workspace_lower: None })).await;
+        disks.remove(&name).await?;
+        tried
+    }
+
+    async fn try_out(&self, rootfs: &Path, disk: Option<DiskSpec>) -> Result<(), CapsuleError> {
         let number = getrandom::u64().map_err(|error| CapsuleError::Unsupported(error.to_string()))?;
         let id = format!("check-{number:016x}");
         let limits = Limits { memory_bytes: 64 * 1024 * 1024, pids_max: 16, cpu_weight: 100, cpu_max_millis: None };
@@ -101,7 +113,7 @@ impl Native {
             ca_bundle: None,
             hostname: "check".into(),
             binds: Vec::new(),
-            disk: None,
+            disk,
             label: serde_json::Value::Null,
         };
         let used = async {

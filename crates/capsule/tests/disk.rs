@@ -58,6 +58,8 @@ async fn finish(machine: Machine) {
 async fn all_that_is_written_lies_on_the_disk() {
     let machine = Machine::new().await;
     let disks = disks(&machine).await;
+    machine.native.check_disk(&machine.rootfs, &disks).await.expect("disks work");
+    assert_eq!(walk(&machine.directory.path().join("disks")), Vec::<PathBuf>::new());
     let capsule = sandbox(&machine, &disks, "writes", None).await.expect("a capsule");
     let look = "stat -c '%u %g %a' /workspace; ls -A /workspace /session; \
                 touch /workspace/a /tmp/b /root/c /usr/bin/d /etc/e && echo written; grep -c loop /proc/mounts";

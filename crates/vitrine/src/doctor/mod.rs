@@ -80,6 +80,7 @@ pub async fn run(loaded: &Loaded, as_json: bool) -> anyhow::Result<ExitCode> {
         let isolated = found.grade == Grade::Ok;
         note_late(&mut findings, found, as_json);
         if isolated {
+            note_late(&mut findings, trial::disk(&rootfs).await, as_json);
             note_late(&mut findings, trial::session(config).await, as_json);
         }
     }

@@ -25,7 +25,7 @@ pub fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFla
         rustix::mount::fsconfig_create(&context)?;
         rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
     };
-    make().step(|| format!("make a {kind} file system with {options:?}"))
+    make().step(|| format!("make the {kind} with {options:?}"))
 }
 
 /// A detached copy of the mount of a host path.
