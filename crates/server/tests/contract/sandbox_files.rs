@@ -20,7 +20,8 @@ async fn a_file_is_written_read_and_listed() {
     let read =
         async |path: &str| harness.as_us("GET", &format!("/v1/sandboxes/fs/read?id={id}&path={path}"), None).await;
     let found = read("notes/a%20b.txt").await;
-    let expected = json!({"path": "notes/a b.txt", "content": "h\u{e9}llo\n\u{0}", "encoding": "utf-8", "size": 8});
+    let expected =
+        json!({"path": "/workspace/notes/a b.txt", "content": "h\u{e9}llo\n\u{0}", "encoding": "utf-8", "size": 8});
     assert_eq!((found.status, &found.body), (200, &expected));
     write(json!({"id": id, "path": "b", "content": "/wA=", "encoding": "base64", "mode": 0o600})).await;
     let asked = harness.machine.asked.lock().unwrap().pop().unwrap();

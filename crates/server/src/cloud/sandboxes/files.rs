@@ -17,6 +17,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Method;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
+use std::path::{Component, Path, PathBuf};
 use utoipa::ToSchema;
 use vitrine_model::sandbox::WORKSPACE;
 use vitrine_model::{Code, Error};
@@ -35,7 +36,7 @@ pub fn encodings() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
 /// A file's content.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FileContent {
-    #[schema(example = "notes.txt")]
+    #[schema(example = "/workspace/notes.txt")]
     pub path: String,
     pub content: String,
     /// `base64` when the file is not UTF-8.
@@ -66,7 +67,7 @@ pub struct Wish {
 pub struct WrittenSandboxFile {
     #[schema(example = true)]
     pub ok: bool,
-    #[schema(example = "notes.txt")]
+    #[schema(example = "/workspace/notes.txt")]
     pub path: String,
     pub size: u64,
 }
@@ -154,7 +155,7 @@ pub async fn read(State(app): State<App>, caller: Caller, query: Query) -> Answe
         Ok(text) => (text, ENCODINGS[0]),
         Err(other) => (STANDARD.encode(other.into_bytes()), ENCODINGS[1]),
     };
-    Ok(Json(FileContent { path: path.to_owned(), content, encoding, size }))
+    Ok(Json(FileContent { path: whole(path), content, encoding, size }))
 }
 
 /// Write a file to the sandbox.
@@ -203,6 +204,13 @@ pub async fn stat(State(app): State<App>, caller: Caller, query: Query) -> Answe
     let path = at("/fs/stat", path_of(&query)?);
     let session = super::asked(&app, &caller, &query).await?;
     Ok(super::question(&app, &session, "reading a file", &path, run::ANSWER_TIME_MAX).await?)
+}
+
+/// A path from the root on, as the run names it too.
+fn whole(path: &str) -> String {
+    let path = Path::new(WORKSPACE).join(path);
+    let parts = path.components().filter(|part| *part != Component::CurDir);
+    parts.collect::<PathBuf>().to_string_lossy().into_owned()
 }
 
 fn too_large(what: &str) -> Error {
