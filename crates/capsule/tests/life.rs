@@ -68,6 +68,14 @@ async fn programs_are_given_what_was_asked() {
         assert_eq!(capsule.exec(there).await.expect("starts").wait().await.expect("ends").exit, Exit::Code(0));
         let refused = capsule.exec(nowhere).await;
         assert!(matches!(refused, Err(CapsuleError::Refused(Refusal::NotStarted(NOT_FOUND)))), "{refused:?}");
+        // By its name, in the search path that it is given.
+        let mut named = Exec { user, ..Exec::new(["sh", "-c", "test $0 = word", "word"]) };
+        assert_eq!(capsule.exec(named.clone()).await.expect("starts").wait().await.expect("ends").exit, Exit::Code(0));
+        for path in ["/etc:/no/such", ""] {
+            named.env = vec![("PATH".into(), path.into())];
+            let refused = capsule.exec(named.clone()).await;
+            assert!(matches!(refused, Err(CapsuleError::Refused(Refusal::NotStarted(NOT_FOUND)))), "{refused:?}");
+        }
         // Programs are chosen before process 1 when memory runs out.
         let output = shell(&capsule, user, "id -u; sleep 0.05; cat /proc/self/oom_score_adj").await.text;
         assert_eq!(output, format!("{id}\n100\n"));

@@ -18,14 +18,12 @@ const DEADLINE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(1);
 /// Looks without waiting, before the first wait: most groups stop within microseconds.
 const LOOKS: u32 = 20;
+/// After so many looks everybody goes on for a moment, since two may stand in each other's way.
+const THAW_LOOKS: u32 = 60;
 
 impl Group {
     /// Returns when nobody in the group runs any more. When somebody cannot be stopped, everybody goes on.
     pub async fn freeze(&self) -> Result<(), CapsuleError> {
-        match self.hierarchies.freezer.version {
-            Version::One => self.write(&self.freezer(), "freezer.state", "FROZEN")?,
-            Version::Two => self.write(&self.freezer(), "cgroup.freeze", 1)?,
-        }
         let stopped = self.everybody_stops().await;
         if stopped.is_err() {
             self.thaw()?;
@@ -35,12 +33,17 @@ impl Group {
 
     async fn everybody_stops(&self) -> Result<(), CapsuleError> {
         let deadline = Instant::now() + DEADLINE;
-        for look in 0.. {
+        for look in 1.. {
+            // Every time anew: v1 overlooks who is just being started, for good when it is told only once.
+            self.stop()?;
             if self.is_frozen()? {
                 break;
             }
             if Instant::now() > deadline {
                 return Err(ErrorKind::TimedOut).doing(|| "stop all processes of the capsule".into());
+            }
+            if look % THAW_LOOKS == 0 {
+                self.thaw()?;
             }
             match look < LOOKS {
                 true => tokio::task::yield_now().await,
@@ -48,6 +51,13 @@ impl Group {
             }
         }
         Ok(())
+    }
+
+    fn stop(&self) -> Result<(), CapsuleError> {
+        match self.hierarchies.freezer.version {
+            Version::One => self.write(&self.freezer(), "freezer.state", "FROZEN"),
+            Version::Two => self.write(&self.freezer(), "cgroup.freeze", 1),
+        }
     }
 
     pub fn thaw(&self) -> Result<(), CapsuleError> {

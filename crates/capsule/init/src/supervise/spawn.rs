@@ -4,9 +4,10 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio as StdStdio};
 
-use rustix::fs::Uid;
+use rustix::fs::{Access, Uid};
 use rustix::pipe::PipeFlags;
 use rustix::process::Pid;
 use vitrine_init::{Exec, Refusal, Stdio, USER_ID, User};
@@ -30,8 +31,9 @@ pub enum Kept {
 pub fn spawn(exec: &Exec, mark: u64, descriptors: Vec<OwnedFd>) -> Result<(Pid, Kept), Refusal> {
     let (program, arguments) =
         exec.argv.split_first().ok_or_else(|| Refusal::Malformed("the command is empty".into()))?;
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(exec.env.iter().map(|(name, value)| (name, value)));
+    let found = find(program, exec);
+    let mut command = Command::new(found.as_deref().unwrap_or(Path::new(program)));
+    command.arg0(program).args(arguments).env_clear().envs(exec.env.iter().map(|(name, value)| (name, value)));
     let kept = connect(&mut command, exec, descriptors)?;
     match kept {
         Kept::Terminal(_) => sys::lead_session(&mut command),
@@ -44,6 +46,20 @@ pub fn spawn(exec: &Exec, mark: u64, descriptors: Vec<OwnedFd>) -> Result<(Pid, 
     // A program that has already ended needs no score.
     let _ = fs::write(format!("/proc/{}/oom_score_adj", pid.as_raw_nonzero()), OOM_SCORE);
     Ok((pid, kept))
+}
+
+/// Where the program's search path leads, if that is plain: a search after the fork would need a copy of process 1, see
+/// [`start`].
+fn find(program: &str, exec: &Exec) -> Option<PathBuf> {
+    if exec.user == User::Ordinary || program.is_empty() || program.contains('/') {
+        return None;
+    }
+    let path = &exec.env.iter().rfind(|(name, _)| name == "PATH")?.1;
+    // What is not absolute depends on the program's own directory.
+    let folders = path.split(':').map(Path::new).take_while(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join(program)).find(|place| {
+        place.is_file() && rustix::fs::access(place, Access::EXEC_OK).is_ok()
+    })
 }
 
 fn start(mut command: Command, exec: &Exec) -> io::Result<Child> {
