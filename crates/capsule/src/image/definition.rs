@@ -3,7 +3,7 @@
 //! The product's own definitions are compiled in; an operator's come from a file of the same form. The hash covers every
 //! field and the builder's version, not comments or order, so the same hash is the same recipe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,8 @@ const BUILDER_VERSION: &str = "1";
 /// Hex digits of the hash that name an image's folder.
 const HASH_DIGITS: usize = 16;
 
-const EMBEDDED: [(&str, &str); 2] = [
+const EMBEDDED: [(&str, &str); 3] = [
+    ("documents", include_str!("../../../../images/documents.toml")),
     ("standard", include_str!("../../../../images/standard.toml")),
     ("minimal", include_str!("../../../../images/minimal.toml")),
 ];
@@ -28,6 +29,9 @@ const EMBEDDED: [(&str, &str); 2] = [
 pub struct Definition {
     pub name: String,
     pub description: String,
+    /// The product's own definition of which this one is an extension. What it says is part of this one once read.
+    #[serde(default, skip_serializing)]
+    pub extends: Option<String>,
     pub debian: Debian,
     #[serde(default, rename = "program")]
     pub programs: Vec<Program>,
@@ -83,9 +87,24 @@ impl Definition {
 
     fn parse(text: &str, path: &str) -> Result<Definition, ImageError> {
         let invalid = |reason: String| ImageError::Definition { path: path.to_owned(), reason };
-        let definition: Definition = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let mut definition: Definition = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        if let Some(base) = definition.extends.take() {
+            definition.extend(Definition::embedded(&base)?);
+        }
         definition.validate().map_err(invalid)?;
         Ok(definition)
+    }
+
+    /// Add what the base has; where both say something, this one's word counts.
+    fn extend(&mut self, base: Definition) {
+        let packages = base.debian.packages.into_iter().chain(std::mem::take(&mut self.debian.packages));
+        self.debian.packages = packages.collect::<BTreeSet<_>>().into_iter().collect();
+        self.programs.splice(0..0, base.programs);
+        for (ours, theirs) in [(&mut self.environment, base.environment), (&mut self.checks, base.checks)] {
+            for (name, value) in theirs {
+                ours.entry(name).or_insert(value);
+            }
+        }
     }
 
     /// Refuses what would end up outside the image or as another argument of a program that the builder calls.
@@ -143,6 +162,19 @@ mod tests {
             assert_eq!(definition.name, name);
             assert_eq!(definition.environment["SSL_CERT_FILE"], "/etc/ssl/certs/ca-certificates.crt");
         }
+    }
+
+    #[test]
+    fn an_extension_has_all_of_its_base() {
+        let base = Definition::embedded("standard").unwrap();
+        let documents = Definition::embedded("documents").unwrap();
+        assert!(base.debian.packages.iter().all(|package| documents.debian.packages.contains(package)));
+        assert!(documents.debian.packages.iter().any(|package| package == "libreoffice-writer-nogui"));
+        assert_eq!(documents.programs.len(), base.programs.len());
+        assert!(base.checks.keys().all(|check| documents.checks.contains_key(check)));
+        assert_ne!(documents.hash(), base.hash());
+        let unknown = "name='a'\ndescription=''\nextends='b'\n[debian]\nsuite='bookworm'\npackages=[]";
+        assert!(matches!(Definition::parse(unknown, "test"), Err(ImageError::Unknown { .. })));
     }
 
     #[test]
