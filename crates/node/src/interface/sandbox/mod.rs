@@ -1,6 +1,7 @@
 //! What the interface of a sandbox's run answers: the bodies and answers are the public API's own.
 
 mod code;
+mod documents;
 mod exec;
 mod files;
 mod network;
@@ -45,6 +46,7 @@ pub(crate) fn router(shared: Arc<Shared>, door: Door, sandbox: Arc<Sandbox>) -> 
         .route("/ports", get(network::ports))
         .route("/network", put(network::change))
         .route("/runtime", get(network::runtime))
+        .route("/documents/convert", post(documents::convert))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         // The disk bounds what is put.
         .route("/fs/raw", get(raw::read).put(raw::write))
