@@ -38,6 +38,8 @@ impl Capsule {
     /// Connect to a capsule whose process 1 runs.
     pub(crate) async fn connect(native: &Native, record: Record, directory: PathBuf) -> Result<Self, CapsuleError> {
         let (client, init) = Client::connect(&directory.join(CONTROL)).await?;
+        // A second kernel's sockets belong to its own helpers, not to whoever has the network and the root.
+        let init = native.keeper(&record)?.unwrap_or(init);
         let init = Arc::new(init);
         let network = Network::new(Arc::clone(&init), native.visitor());
         let init = sys::watch(init).doing(|| "watch the capsule's init".into())?;
@@ -83,6 +85,11 @@ impl Capsule {
 
     pub(crate) fn init(&self) -> &OwnedFd {
         self.inner.init.get_ref()
+    }
+
+    /// Whether its driver cannot do this, in words of the API: see [`crate::Runtime::lacks`].
+    pub fn lacks(&self, what: &str) -> bool {
+        self.inner.native.lacks(&self.record().driver).contains(&what)
     }
 
     pub fn network(&self) -> &Network {

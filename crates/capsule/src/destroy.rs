@@ -30,6 +30,7 @@ impl Native {
         for attempt in 1.. {
             // Every time anew: a helper that was just starting may have joined after the last look.
             self.kill(id).await?;
+            self.forget(id).await?;
             let left = self.remove_remains(id).await?;
             if left.is_empty() {
                 break;

@@ -1,4 +1,4 @@
-//! The native driver: makes capsules, finds them again, and knows which there are.
+//! The driver: makes capsules, by itself or by an OCI runtime, finds them again, and knows which there are.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, DirBuilder};
@@ -7,15 +7,18 @@ use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vitrine_init::{Bind, CONTROL, DISK, DiskSpec, Exec, Exit, Plan, Profile, SESSION, USER_ID};
+use vitrine_init::{Bind, CONTROL, Control, DISK, DiskSpec, Exec, Exit, Order, Plan, Profile, SESSION, USER_ID};
 
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::Doing;
 use crate::launch::Helper;
 use crate::network::Visitor;
+use crate::oci::{Runtime, Runtimes};
 use crate::slots::Slots;
-use crate::{Capsule, CapsuleError, Disks, Limits, Record, Spec, seccomp, spec};
+use crate::{Capsule, CapsuleError, Disks, Limits, Record, Spec, oci, seccomp, spec};
 
+/// The name of the driver that confines by itself.
+pub const NATIVE: &str = "native";
 /// The uid range of the last slot must stay below the ids that Linux reserves.
 const UID_MAX: u64 = u32::MAX as u64 - 1;
 /// What the capsule finds in `/session`.
@@ -46,6 +49,7 @@ struct Inner {
     directory: PathBuf,
     hierarchies: Hierarchies,
     helper: Helper,
+    runtimes: Runtimes,
     slots: Slots,
     visitor: Visitor,
     browser_filters: Vec<Vec<u64>>,
@@ -59,6 +63,11 @@ struct Inner {
 impl Native {
     /// Prepare the machine's folders and look what earlier lives have left. Isolates nothing yet: see [`Self::check`].
     pub async fn probe(config: NativeConfig) -> Result<Self, CapsuleError> {
+        Self::probe_with(config, Vec::new()).await
+    }
+
+    /// The same with OCI runtimes beside the native driver, which keep what they remember in a folder beside the capsules'.
+    pub async fn probe_with(config: NativeConfig, runtimes: Vec<Runtime>) -> Result<Self, CapsuleError> {
         spec::check_id(&config.instance)?;
         if !rustix::process::geteuid().is_root() {
             return Err(CapsuleError::Unsupported("the native driver needs to run as root".into()));
@@ -77,6 +86,7 @@ impl Native {
         let inner = Inner {
             hierarchies: Hierarchies::probe(&format!("vitrine-{}", config.instance))?,
             helper: Helper::new()?,
+            runtimes: Runtimes::new(runtimes, directory.with_file_name("runtimes"))?,
             slots: Slots::new(config.uid_base, config.slots_max, taken),
             visitor: Visitor::start().doing(|| "start the network thread".into())?,
             browser_filters: seccomp::compile(Profile::Browser)?,
@@ -88,25 +98,41 @@ impl Native {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Capsules without a system call filter, to show that attacks get through where nothing holds them off.
+    #[cfg(test)]
+    pub(crate) async fn unfiltered(config: NativeConfig) -> Result<Self, CapsuleError> {
+        let mut native = Self::probe(config).await?;
+        if let Some(inner) = Arc::get_mut(&mut native.inner) {
+            inner.sandbox_filters.clear();
+        }
+        Ok(native)
+    }
+
     /// A real capsule with this root file system: made, used, removed.
     pub async fn check(&self, rootfs: &Path) -> Result<(), CapsuleError> {
-        self.try_out(rootfs, None).await
+        self.check_driver(NATIVE, rootfs).await
+    }
+
+    /// As [`Self::check`], by the driver of this name.
+    pub async fn check_driver(&self, driver: &str, rootfs: &Path) -> Result<(), CapsuleError> {
+        self.try_out(driver, rootfs, None).await
     }
 
     /// As [`Self::check`], with a disk of these.
     pub async fn check_disk(&self, rootfs: &Path, disks: &Disks) -> Result<(), CapsuleError> {
         let (name, file) = disks.take().await?;
-        let tried = self.try_out(rootfs, Some(DiskSpec { file, workspace_lower: None })).await;
+        let tried = self.try_out(NATIVE, rootfs, Some(DiskSpec { file, workspace_lower: None })).await;
         disks.remove(&name).await?;
         tried
     }
 
-    async fn try_out(&self, rootfs: &Path, disk: Option<DiskSpec>) -> Result<(), CapsuleError> {
+    async fn try_out(&self, driver: &str, rootfs: &Path, disk: Option<DiskSpec>) -> Result<(), CapsuleError> {
         let number = getrandom::u64().map_err(|error| CapsuleError::Unsupported(error.to_string()))?;
         let id = format!("check-{number:016x}");
         let limits = Limits { memory_bytes: 64 * 1024 * 1024, pids_max: 16, cpu_weight: 100, cpu_max_millis: None };
         let spec = Spec {
             id: id.clone(),
+            driver: driver.to_owned(),
             profile: Profile::Sandbox,
             rootfs: rootfs.to_owned(),
             limits,
@@ -128,9 +154,20 @@ impl Native {
         }
     }
 
+    /// The OCI runtimes that can be named beside [`NATIVE`].
+    pub fn runtimes(&self) -> &[Runtime] {
+        self.inner.runtimes.all()
+    }
+
+    /// What capsules of this driver cannot do.
+    pub(crate) fn lacks(&self, driver: &str) -> &'static [&'static str] {
+        self.runtimes().iter().find(|runtime| runtime.name == driver).map_or(&[], Runtime::lacks)
+    }
+
     /// What it fails to make, it removes; what it cannot remove, [`Self::sweep`] will.
     pub async fn create(&self, spec: Spec) -> Result<Capsule, CapsuleError> {
         spec.validate()?;
+        self.runtime(&spec.driver)?;
         let lock = self.lock(&spec.id);
         let _held = lock.lock().await;
         let directory = self.directory(&spec.id);
@@ -150,6 +187,7 @@ impl Native {
         let (slot, uid_base) = self.inner.slots.take(&spec.id)?;
         let record = Record {
             id: spec.id.clone(),
+            driver: spec.driver.clone(),
             profile: spec.profile,
             rootfs: spec.rootfs.clone(),
             slot,
@@ -165,7 +203,15 @@ impl Native {
         let group = self.group(&spec.id);
         group.create(&spec.limits)?;
         let born = |init| self.remember_init(&spec.id, init);
-        self.inner.helper.confine(&self.plan(spec, directory, &group, uid_base), born).await?;
+        let plan = self.plan(spec, directory, &group, uid_base);
+        let order = match self.runtime(&spec.driver)? {
+            None => Order::Confine(plan),
+            Some(runtime) => {
+                let container = self.inner.runtimes.container(runtime, &spec.id, &plan, &group.path());
+                Order::Contain(plan, container)
+            }
+        };
+        self.inner.helper.confine(&order, born).await?;
         Capsule::connect(self, record, directory.to_owned()).await
     }
 
@@ -188,6 +234,31 @@ impl Native {
             shm_bytes: spec.limits.memory_bytes / 2,
             filters: filters.clone(),
         }
+    }
+
+    /// Nothing for the driver that needs none.
+    fn runtime(&self, driver: &str) -> Result<Option<&Runtime>, CapsuleError> {
+        if driver == NATIVE { Ok(None) } else { self.inner.runtimes.find(driver).map(Some) }
+    }
+
+    /// The process that holds the network and the root of a capsule whose control socket does not tell it.
+    pub(crate) fn keeper(&self, record: &Record) -> Result<Option<OwnedFd>, CapsuleError> {
+        match self.runtime(&record.driver)? {
+            Some(runtime) if runtime.kind.control() == Control::Folder => {
+                let process = oci::keeper(&self.directory(&record.id), &self.group(&record.id));
+                process.doing(|| format!("find the keeper of capsule {}", record.id)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Make the runtime of a capsule forget it, whose processes are gone.
+    pub(crate) async fn forget(&self, id: &str) -> Result<(), CapsuleError> {
+        let Some(record) = Record::read(&self.directory(id)) else { return Ok(()) };
+        let Some(runtime) = self.runtime(&record.driver)? else { return Ok(()) };
+        self.inner.runtimes.forget(runtime, id).await?;
+        self.inner.hierarchies.close_everywhere();
+        Ok(())
     }
 
     /// Find a capsule again that an earlier life of this process made.

@@ -13,6 +13,9 @@ pub enum CapsuleError {
     Exists(String),
     #[error("find capsule {0}")]
     NotFound(String),
+    /// The machine has no such driver; another is never taken instead.
+    #[error("confine by the driver {asked}: there are {there}")]
+    NoDriver { asked: String, there: String },
     /// Every range of user ids is taken.
     #[error("find room for one more capsule: all {0} slots are taken")]
     NoSlot(u32),

@@ -14,12 +14,12 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
-use vitrine_init::{PROCESS, Plan, READY};
+use vitrine_init::{Order, PROCESS, READY};
 
 use crate::CapsuleError;
 use crate::error::Doing;
 
-static PROGRAM: &[u8] = include_bytes!(env!("VITRINE_INIT"));
+pub(crate) static PROGRAM: &[u8] = include_bytes!(env!("VITRINE_INIT"));
 /// A confinement takes about ten milliseconds; a machine that needs this long is beyond help.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// The longest report that is read, in bytes.
@@ -53,8 +53,8 @@ impl Helper {
 
     /// Returns when process 1 of the capsule answers on its control socket. It is our child; `born` is told of it even
     /// when it fails.
-    pub async fn confine(&self, plan: &Plan, born: impl FnOnce(OwnedFd)) -> Result<(), CapsuleError> {
-        let input = in_memory(plan).doing(|| "write the plan".into())?;
+    pub async fn confine(&self, order: &Order, born: impl FnOnce(OwnedFd)) -> Result<(), CapsuleError> {
+        let input = in_memory(order).doing(|| "write the order".into())?;
         let mut helper = Command::new(format!("/proc/self/fd/{}", self.program.as_raw_fd()))
             .arg0("vitrine-init")
             .env_clear()
@@ -76,9 +76,11 @@ impl Helper {
         if let Some(process) = process.first().and_then(|line| open_process(line)) {
             born(process);
         }
-        match rest.join("; ").as_str() {
-            READY => Ok(()),
-            "" => Err(CapsuleError::Confine("finish: the helper was killed".into())),
+        // Two processes report where a runtime confines: one may be ready and the other fail.
+        let (ready, failures): (Vec<&str>, Vec<&str>) = rest.into_iter().partition(|line| *line == READY);
+        match failures.join("; ").as_str() {
+            "" if ready.is_empty() => Err(CapsuleError::Confine("finish: the helper was killed".into())),
+            "" => Ok(()),
             failure => Err(CapsuleError::Confine(failure.to_owned())),
         }
     }
@@ -90,9 +92,9 @@ fn open_process(line: &str) -> Option<OwnedFd> {
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
 }
 
-fn in_memory(plan: &Plan) -> io::Result<File> {
-    let mut file = File::from(rustix::fs::memfd_create("plan", MemfdFlags::CLOEXEC)?);
-    serde_json::to_writer(&mut file, plan)?;
+fn in_memory(order: &Order) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("order", MemfdFlags::CLOEXEC)?);
+    serde_json::to_writer(&mut file, order)?;
     rustix::fs::seek(&file, SeekFrom::Start(0))?;
     Ok(file)
 }

@@ -6,6 +6,7 @@
 //!
 //! The order of privileged steps is in the `vitrine-init` package, which this library carries in itself.
 
+pub mod attack;
 mod capsule;
 mod cgroup;
 pub mod checkpoint;
@@ -19,6 +20,7 @@ mod files;
 pub mod image;
 mod launch;
 mod network;
+mod oci;
 mod record;
 mod seccomp;
 mod slots;
@@ -30,12 +32,13 @@ pub use capsule::Capsule;
 pub use cgroup::Usage;
 pub use client::{Process, Terminal};
 pub use disk::{DiskUsage, Disks, DisksSweep};
-pub use driver::{Native, NativeConfig};
+pub use driver::{NATIVE, Native, NativeConfig};
 pub use error::CapsuleError;
 pub use files::{
     Change, Draft, FileEntry, FileError, FileKind, Files, Listing, Packed, Skipped, TreeLimits, Unpacked, Watch,
 };
 pub use network::Network;
+pub use oci::{Runtime, RuntimeKind};
 pub use record::Record;
 pub use spec::{Limits, Spec};
 pub use sweep::SweepReport;

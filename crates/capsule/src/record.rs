@@ -16,6 +16,8 @@ const DRAFT: &str = "capsule.json.new";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub id: String,
+    /// What confines it.
+    pub driver: String,
     pub profile: Profile,
     pub rootfs: PathBuf,
     pub slot: u32,

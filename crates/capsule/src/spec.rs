@@ -19,6 +19,8 @@ const CPU_WEIGHT_MAX: u32 = 10_000;
 pub struct Spec {
     /// Lower-case letters, digits and hyphens.
     pub id: String,
+    /// [`crate::NATIVE`] or the name of a runtime. Runtimes confine sandboxes only.
+    pub driver: String,
     pub profile: Profile,
     /// An image's root file system.
     pub rootfs: PathBuf,
@@ -53,6 +55,9 @@ impl Spec {
         let fits = (1..=HOSTNAME_BYTES_MAX).contains(&hostname.len())
             && hostname.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
         demand(fits, || format!("the host name {hostname:?} is not one"))?;
+        demand(self.driver == crate::NATIVE || self.profile == Profile::Sandbox, || {
+            format!("the driver {} confines no browsers", self.driver)
+        })?;
         demand(self.rootfs.is_dir(), || format!("{} is no root file system", self.rootfs.display()))?;
         for bind in &self.binds {
             demand(bind.target.is_absolute() && bind.source.is_absolute(), || {

@@ -148,6 +148,7 @@ async fn node_side() {
     for number in 0.. {
         let spec = Spec {
             id: format!("made-{number}"),
+            driver: vitrine_capsule::NATIVE.into(),
             profile: Profile::Browser,
             rootfs: plan["rootfs"].as_str().expect("a path").into(),
             limits: serde_json::from_value(plan["limits"].clone()).expect("limits"),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use vitrine_capsule::{Capsule, CapsuleError, Native, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT};
+use vitrine_capsule::{Capsule, CapsuleError, NATIVE, Native, REDIRECT_DNS_PORT, REDIRECT_TCP_PORT};
 use vitrine_egress::{Egress, Mode, Outside, Policy, Sockets, Upstream};
 use vitrine_model::SchedulingReason;
 use vitrine_model::wire::EgressBytes;
@@ -36,6 +36,24 @@ pub(crate) struct Capsules {
 impl Capsules {
     pub(crate) fn new(config: &NodeConfig, driver: Native, outside: Arc<Outside>) -> Self {
         Self { driver, ca_bundle: config.ca_bundle.clone(), outside, owned: Arc::default() }
+    }
+
+    /// The isolation drivers that work here, the default first: each has made a capsule with the image, once there is one.
+    pub(crate) async fn working_drivers(&self, config: &NodeConfig) -> Vec<String> {
+        let runtimes = self.driver.runtimes().iter().map(|runtime| runtime.name.as_str());
+        let (mut names, default): (Vec<&str>, _) =
+            (std::iter::once(NATIVE).chain(runtimes).collect(), &config.sandbox.driver);
+        names.sort_by_key(|name| name != default);
+        let image = config.image.borrow().clone();
+        let Image::Ready { rootfs, .. } = image else { return names.into_iter().map(str::to_owned).collect() };
+        let mut working = Vec::new();
+        for name in names {
+            match self.driver.check_driver(name, &rootfs).await {
+                Ok(()) => working.push(name.to_owned()),
+                Err(error) => tracing::error!(driver = name, "could not {error}; nothing is confined by this driver"),
+            }
+        }
+        working
     }
 
     /// Ids of all capsules that are being made, live, or are being destroyed: not for the sweep.

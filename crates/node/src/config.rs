@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
+use vitrine_capsule::{NATIVE, Runtime};
 use vitrine_egress::HostExceptions;
 use vitrine_model::{MachineId, Secret};
 
@@ -41,6 +42,10 @@ pub struct SandboxConfig {
     pub pool: PoolConfig,
     /// The image with LibreOffice, for those that ask for it.
     pub documents: watch::Receiver<Image>,
+    /// The isolation driver of those that name none.
+    pub driver: String,
+    /// The drivers beside the native one.
+    pub runtimes: Vec<Runtime>,
     /// What each may write, all together.
     pub disk_bytes: u64,
     /// How long a paused one stays in memory.
@@ -53,6 +58,8 @@ impl Default for SandboxConfig {
         Self {
             pool: PoolConfig { size: 8, refill_pause: Duration::from_millis(5), ..PoolConfig::default() },
             documents: watch::Sender::new(Image::Missing { message }).subscribe(),
+            driver: NATIVE.into(),
+            runtimes: Vec::new(),
             disk_bytes: 10 * GIBIBYTE,
             pause_disk_after: Duration::from_secs(600),
         }

@@ -143,13 +143,13 @@ async fn prepare(config: NodeConfig, link: Link) -> Result<Arc<Shared>, NodeErro
     let epoch = Arc::new(AtomicI64::new(0));
     let publisher = Arc::new(Publisher::new(spool, link.clone(), config.machine.clone(), epoch.clone()));
     let pooled = u32::try_from(config.pool.size + config.sandbox.pool.size).unwrap_or(u32::MAX);
-    let driver = Native::probe(vitrine_capsule::NativeConfig {
+    let native = vitrine_capsule::NativeConfig {
         directory: in_data("capsules"),
         instance: config.machine.to_string(),
         uid_base: UID_BASE,
         slots_max: config.slots_total.saturating_add(pooled).saturating_add(SPARE_SLOTS),
-    })
-    .await?;
+    };
+    let driver = Native::probe_with(native, config.sandbox.runtimes.clone()).await?;
     let outside = Outside::new(config.egress_hosts.clone(), config.ca_bundle.as_deref())?;
     let capsules = Capsules::new(&config, driver, outside.clone());
     let solver = config.carried.solver.clone().map(|solver| Arc::new(Solver::new(solver)));
@@ -194,7 +194,7 @@ async fn register(shared: &Arc<Shared>) -> Result<Registered, NodeError> {
         reserve_total_mb: config.reserve_total_mb,
         slots_total: config.slots_total,
         alive: survivors(shared).await.into_iter().map(|run| alive(&run)).collect(),
-        drivers: vec!["native".to_owned()],
+        drivers: shared.capsules.working_drivers(&shared.config).await,
     };
     let sent = BootTime::now();
     let registered = shared.link.register(&register).await?;

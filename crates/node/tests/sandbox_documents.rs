@@ -1,6 +1,5 @@
 //! Documents in a real sandbox with a real LibreOffice: what comes out is looked at.
 
-#[allow(dead_code)]
 mod support;
 
 use http::{Method, StatusCode};

@@ -86,8 +86,9 @@ pub enum Command {
     Serve(Settings),
     /// Say what this machine lacks and how to get it
     ///
-    /// Exits with 1 when something is missing without which sessions cannot run.
-    Doctor(Settings),
+    /// Exits with 1 when something is missing without which sessions cannot run. With --attack, programs try to break out of
+    /// capsules made for it, by every driver that is configured; 1 means that one got through.
+    Doctor(Doctor),
     /// Build, list and remove the images that sessions run
     #[command(subcommand)]
     Image(Image),
@@ -112,6 +113,26 @@ pub enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(Configuration),
+}
+
+/// What `doctor` looks at.
+#[derive(Debug, Clone, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub attack: Attack,
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// The escape suite.
+#[derive(Debug, Clone, Args)]
+pub struct Attack {
+    /// Try to break out of capsules instead of looking at the machine
+    #[arg(long)]
+    pub attack: bool,
+    /// Only by this driver; may be given several times
+    #[arg(long, value_name = "NAME", requires = "attack")]
+    pub driver: Vec<String>,
 }
 
 /// Settings given as flags.

@@ -69,7 +69,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             wait(async { command::webhooks::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
         }
         Command::Serve(_) => serve::run(&loaded)?,
-        Command::Doctor(_) => return wait(doctor::run(&loaded, global.json)),
+        Command::Doctor(options) => {
+            return wait(async {
+                match options.attack.attack {
+                    true => doctor::attack::run(&loaded, &options.attack, global.json).await,
+                    false => doctor::run(&loaded, global.json).await,
+                }
+            });
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -77,7 +84,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 fn command_flags(command: &Command) -> Flags {
     match command {
         Command::Serve(settings)
-        | Command::Doctor(settings)
+        | Command::Doctor(cli::Doctor { settings, .. })
         | Command::Config(Configuration::Check(settings) | Configuration::Show(settings))
         | Command::Image(Image::Build { settings, .. } | Image::List { settings } | Image::Rm { settings, .. }) => {
             settings.flags.clone()

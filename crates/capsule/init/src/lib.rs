@@ -4,9 +4,11 @@
 //! Assumes a `SOCK_SEQPACKET` socket (one message, one datagram, descriptors beside it) and both ends built from this
 //! source. Promises plain data only: nothing here does input or output.
 
+mod order;
 mod plan;
 mod wire;
 
+pub use order::{Container, Control, Inside, Order};
 pub use plan::{Bind, DiskSpec, Plan, Profile};
 pub use wire::{Answer, Call, Ended, Exec, ExecState, Exit, Message, Refusal, Request, Stdio, User, Whom};
 
@@ -55,3 +57,28 @@ pub const DISK_FOLDERS: [&str; 4] = ["upper", "work", "workspace", "workspace-wo
 pub const USER_ID: u32 = 1000;
 /// How many ids a capsule has.
 pub const IDS: u32 = 65_536;
+
+/// The first descriptor after standard input, output and error: a container's control socket, where it inherits one.
+pub const CONTROL_DESCRIPTOR: i32 = 3;
+/// Where the process 1 of a container that inherits no descriptors makes its control socket.
+pub const CONTROL_INSIDE: &str = "/run/vitrine/control";
+/// Where a container finds the program of its process 1.
+pub const INIT_INSIDE: &str = "/run/vitrine/init";
+/// The file of the capsule's directory with the id of a container's keeper.
+pub const KEEPER: &str = "keeper";
+
+/// Files of `/proc` that tell about or steer the host.
+pub const MASKED_FILES: [&str; 9] = [
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/key-users",
+    "/proc/kmsg",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/sysrq-trigger",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+];
+/// Folders of `/proc` that tell about or steer the host.
+pub const MASKED_DIRECTORIES: [&str; 6] =
+    ["/proc/acpi", "/proc/bus", "/proc/driver", "/proc/fs", "/proc/irq", "/proc/scsi"];

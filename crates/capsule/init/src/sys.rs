@@ -66,7 +66,7 @@ pub fn mount_setattr(mount: BorrowedFd<'_>, attributes: u64, users: Option<Borro
 }
 
 /// Close every descriptor from `first` on; to be called before anything is opened.
-pub fn close_from(first: u32) -> io::Result<()> {
+pub fn close_from(first: i32) -> io::Result<()> {
     // SAFETY: called once, before this process owns any descriptor.
     match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } {
         0 => Ok(()),
@@ -163,7 +163,8 @@ pub fn kill_everybody(signal: rustix::process::Signal) -> rustix::io::Result<()>
     }
 }
 
-/// Whether the other end of a socket belongs to a process outside of this process namespace, which has no id here.
+/// Whether the other end of a socket belongs to a process outside of this process namespace, which has no id here. A
+/// second kernel does not know it, and tells us of ourselves, who never call.
 pub fn peer_is_foreign(socket: &OwnedFd) -> bool {
     let mut peer = libc::ucred { pid: -1, uid: 0, gid: 0 };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
@@ -177,7 +178,8 @@ pub fn peer_is_foreign(socket: &OwnedFd) -> bool {
             &raw mut length,
         )
     };
-    done == 0 && peer.pid == 0
+    let ourselves = rustix::process::getpid().as_raw_nonzero().get();
+    done == 0 && [0, ourselves].contains(&peer.pid)
 }
 
 /// Put this in the place of standard input, output and error.
@@ -189,4 +191,27 @@ pub fn replace_standard(descriptor: BorrowedFd<'_>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The control socket that a container's process 1 inherits, and its programs do not; to be called once.
+pub fn inherited_socket() -> io::Result<OwnedFd> {
+    // SAFETY: whoever started this process has opened it for us, and nothing else here knows of it.
+    let socket = unsafe { OwnedFd::from_raw_fd(vitrine_init::CONTROL_DESCRIPTOR) };
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(socket)
+}
+
+/// Let the program inherit this descriptor as [`vitrine_init::CONTROL_DESCRIPTOR`].
+pub fn hand_down(command: &mut Command, socket: OwnedFd) {
+    let place = move || {
+        // Onto itself would leave it to be closed at the start of the program: `dup2` alone is not enough.
+        let high = rustix::io::fcntl_dupfd_cloexec(&socket, vitrine_init::CONTROL_DESCRIPTOR + 1)?;
+        // SAFETY: the child has one thread and owns nothing at that number that it still needs.
+        match unsafe { libc::dup2(high.as_raw_fd(), vitrine_init::CONTROL_DESCRIPTOR) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    };
+    // SAFETY: system calls alone; they allocate nothing and take no lock.
+    unsafe { command.pre_exec(place) };
 }

@@ -75,6 +75,20 @@ impl Hierarchies {
         }
     }
 
+    /// The name of this driver's folder, the same in all.
+    pub fn folder(&self) -> String {
+        self.memory.base.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// As [`Self::close`], also in hierarchies that are none of ours: runtimes make groups in all there are.
+    pub fn close_everywhere(&self) {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        for one in mounted(&mounts, |_| String::new()) {
+            // As above.
+            let _ = rustix::fs::rmdir(one.root.join(self.folder()));
+        }
+    }
+
     fn choose(mounted: &[Mounted], folder: &str) -> Result<Self, CapsuleError> {
         let find = |name: &str| {
             let having = mounted.iter().find(|one| one.controllers.contains(name))?;

@@ -54,6 +54,11 @@ impl Group {
         Self { hierarchies: hierarchies.clone(), name: name.to_owned() }
     }
 
+    /// Its place below the root of every hierarchy.
+    pub fn path(&self) -> String {
+        format!("/{}/{}", self.hierarchies.folder(), self.name)
+    }
+
     pub fn create(&self, limits: &Limits) -> Result<(), CapsuleError> {
         for attempt in 1.. {
             match self.hierarchies.open().and_then(|()| self.make_directories()) {

@@ -30,8 +30,11 @@ impl Socket {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         let folder = rustix::fs::openat(CWD, control, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        // Programs of some drivers can write to the folder: a link there leads nowhere.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let named = rustix::fs::openat(&folder, SOCKET, flags, Mode::empty())?;
         // By descriptor, since an address has no room for a long path.
-        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd()))?;
+        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", named.as_raw_fd()))?;
         rustix::net::connect(&socket, &address)?;
         let init = listening_process(&socket)?;
         Ok((Self { socket: sys::watch(Arc::new(socket))?, buffer: vec![0; MESSAGE_BYTES_MAX] }, init))

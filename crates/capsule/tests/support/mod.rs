@@ -1,16 +1,19 @@
 //! A driver of its own for each test, on real images, that proves to have left nothing.
 #![allow(dead_code)]
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::io::AsyncReadExt;
 use vitrine_capsule::image::{Definition, Settings, Store};
-use vitrine_capsule::{Capsule, Exec, Exit, Limits, Native, NativeConfig, Profile, Spec, Stdio, User};
+use vitrine_capsule::{
+    Capsule, Exec, Exit, Limits, NATIVE, Native, NativeConfig, Profile, Runtime, RuntimeKind, Spec, Stdio, User,
+};
 
 pub const MIB: u64 = 1024 * 1024;
+const SLOTS: u32 = 16;
 
 pub struct Machine {
     pub native: Native,
@@ -25,10 +28,30 @@ impl Machine {
     }
 
     pub async fn with_image(name: &str) -> Self {
-        Self::with(name, 16).await
+        Self::with(name, SLOTS).await
     }
 
     pub async fn with(image_name: &str, slots_max: u32) -> Self {
+        let installed = ["/usr/bin/crun", "/usr/sbin/runc", "/usr/bin/runc"].map(Path::new).into_iter();
+        let runtimes: BTreeMap<&str, &Path> =
+            installed.filter(|path| path.exists()).filter_map(|path| Some((path.file_name()?.to_str()?, path))).collect();
+        let runtimes = runtimes.into_iter().map(|(name, path)| runtime(name, path)).collect();
+        Self::make(image_name, slots_max, runtimes).await
+    }
+
+    /// With these runtimes instead of those that are installed.
+    pub async fn with_runtimes(runtimes: &[(&str, &str)]) -> Self {
+        let runtimes = runtimes.iter().map(|(name, path)| runtime(name, Path::new(path))).collect();
+        Self::make("minimal", SLOTS, runtimes).await
+    }
+
+    /// The names of all drivers.
+    pub fn drivers(&self) -> Vec<String> {
+        let runtimes = self.native.runtimes().iter().map(|runtime| runtime.name.clone());
+        std::iter::once(NATIVE.to_owned()).chain(runtimes).collect()
+    }
+
+    async fn make(image_name: &str, slots_max: u32, runtimes: Vec<Runtime>) -> Self {
         let directory = tempfile::tempdir().expect("a folder");
         let id = std::process::id();
         let config = NativeConfig {
@@ -38,7 +61,7 @@ impl Machine {
             uid_base: 100_000_000 + (id % 200) * slots_max * 65_536,
             slots_max,
         };
-        let native = Native::probe(config.clone()).await.expect("a driver");
+        let native = Native::probe_with(config.clone(), runtimes).await.expect("a driver");
         Self { native, rootfs: image(image_name), config, directory }
     }
 
@@ -49,6 +72,7 @@ impl Machine {
     pub fn plain_spec(rootfs: PathBuf, id: &str, profile: Profile) -> Spec {
         Spec {
             id: id.into(),
+            driver: NATIVE.into(),
             profile,
             rootfs,
             limits: Limits { memory_bytes: 512 * MIB, pids_max: 512, cpu_weight: 100, cpu_max_millis: None },
@@ -115,6 +139,10 @@ impl Drop for Machine {
             let _ = std::fs::remove_dir(&folder);
         }
     }
+}
+
+fn runtime(name: &str, program: &Path) -> Runtime {
+    Runtime { name: name.into(), program: program.into(), kind: RuntimeKind::parse(name).unwrap_or(RuntimeKind::Runc) }
 }
 
 fn image(name: &str) -> PathBuf {

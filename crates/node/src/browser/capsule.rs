@@ -19,7 +19,7 @@ use vitrine_browser::profile::{self, Owner, SessionCookies};
 use vitrine_browser::screen;
 use vitrine_browser::tabs::Tabs;
 use vitrine_browser::{Browser, BrowserError, DEVTOOLS_PORT, Ending, Exit, Host, Trust, gave_up};
-use vitrine_capsule::{Capsule, CapsuleError, Files, Limits, Profile, Spec};
+use vitrine_capsule::{Capsule, CapsuleError, Files, Limits, NATIVE, Profile, Spec};
 use vitrine_cdp::Connection;
 use vitrine_egress::{Egress, Policy, Upstream};
 use vitrine_model::wire::EgressBytes;
@@ -113,6 +113,7 @@ impl Maker {
     async fn capsule(&self, id: String, rootfs: PathBuf, limits: Limits) -> Result<Capsule, StartError> {
         let spec = Spec {
             id,
+            driver: NATIVE.into(),
             profile: Profile::Browser,
             rootfs,
             limits,

@@ -26,6 +26,8 @@ const HOSTNAME: &str = "sandbox";
 pub(crate) struct Wish {
     /// The image with LibreOffice.
     pub(crate) documents: bool,
+    /// Another driver than the machine's default.
+    pub(crate) driver: Option<String>,
     /// A disk that the session left here before, by name.
     pub(crate) disk: Option<String>,
     /// What the workspace begins as.
@@ -35,7 +37,7 @@ pub(crate) struct Wish {
 impl Wish {
     /// Whether one of the pool will do.
     pub(crate) fn is_usual(&self) -> bool {
-        !self.documents && self.disk.is_none() && self.lower.is_none()
+        !self.documents && self.driver.is_none() && self.disk.is_none() && self.lower.is_none()
     }
 }
 
@@ -44,6 +46,7 @@ impl Wish {
 pub(crate) struct Maker {
     capsules: Capsules,
     pub(crate) disks: Disks,
+    driver: String,
     image: watch::Receiver<Image>,
     documents: watch::Receiver<Image>,
 }
@@ -86,7 +89,8 @@ impl Make for Maker {
 impl Maker {
     pub(crate) async fn new(config: &NodeConfig, capsules: Capsules) -> Result<Self, NodeError> {
         let disks = Disks::open(config.data_dir.join("disks"), config.sandbox.disk_bytes).await?;
-        Ok(Self { capsules, disks, image: config.image.clone(), documents: config.sandbox.documents.clone() })
+        let (image, documents) = (config.image.clone(), config.sandbox.documents.clone());
+        Ok(Self { capsules, disks, driver: config.sandbox.driver.clone(), image, documents })
     }
 
     async fn make_on_disk(
@@ -104,6 +108,7 @@ impl Maker {
         };
         let spec = Spec {
             id: id.to_owned(),
+            driver: wish.driver.as_ref().unwrap_or(&self.driver).clone(),
             profile: Profile::Sandbox,
             rootfs,
             limits: limits(if urgency == Urgency::Now { CPU_WEIGHT } else { CPU_WEIGHT_SPARE }),

@@ -83,7 +83,8 @@ impl Body for Sandbox {
             // It was ready once: an empty one in its place would be a lie.
             return Err(capsule::gone());
         }
-        let wish = Wish { documents: carried.spec.documents, disk, lower: None };
+        let driver = carried.spec.isolation_driver.clone().filter(|driver| *driver != shared.config.sandbox.driver);
+        let wish = Wish { documents: carried.spec.documents, driver, disk, lower: None };
         match wish.is_usual() {
             true => shared.sandboxes.claim().await,
             false => shared.sandboxes.make(wish).await,

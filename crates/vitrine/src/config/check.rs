@@ -35,6 +35,7 @@ pub fn check(loaded: &Loaded) -> Vec<String> {
 pub fn problems(config: &Config) -> Vec<Problem> {
     let mut found = Found::default();
     addresses(config, &mut found);
+    isolation(config, &mut found);
     server(config, &mut found);
     machine(config, &mut found);
     kept(config, &mut found);
@@ -83,6 +84,15 @@ fn addresses(config: &Config, found: &mut Found) {
     found.demand(origins.iter().all(|origin| is_web(origin)), "server.cors_origins", "expected https://HOST");
     let hosts = config.egress.hosts.parse::<vitrine_egress::HostExceptions>();
     found.demand(hosts.is_ok(), "egress.hosts", hosts.err().map(|error| error.to_string()).unwrap_or_default());
+}
+
+fn isolation(config: &Config, found: &mut Found) {
+    let isolation = &config.isolation;
+    let names: Vec<&str> = isolation.runtimes.iter().map(|runtime| runtime.0.name.as_str()).collect();
+    let unique = names.iter().collect::<std::collections::BTreeSet<_>>().len() == names.len();
+    found.demand(unique, "isolation.runtimes", "a name stands for two runtimes");
+    let known = isolation.driver == vitrine_capsule::NATIVE || names.contains(&isolation.driver.as_str());
+    found.demand(known, "isolation.driver", "expected native or a name of isolation.runtimes");
 }
 
 fn server(config: &Config, found: &mut Found) {

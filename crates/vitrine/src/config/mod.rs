@@ -10,7 +10,7 @@ pub mod setting;
 mod value;
 
 pub use load::Loaded;
-pub use value::{HeldProxy, RateLimits};
+pub use value::{HeldProxy, NamedRuntime, RateLimits};
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -40,6 +40,7 @@ pub struct Config {
     pub previews: Previews,
     pub egress: Egress,
     pub capsule: Capsule,
+    pub isolation: Isolation,
     pub image: Image,
     pub objects: Objects,
     pub artifacts: Artifacts,
@@ -225,6 +226,16 @@ pub struct Stealth {
     pub timezone: Option<String>,
 }
 
+/// What confines sandboxes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Isolation {
+    /// The driver of sandboxes that name none.
+    pub driver: String,
+    /// OCI runtimes beside the native driver.
+    pub runtimes: Vec<NamedRuntime>,
+}
+
 /// Who answers CAPTCHAs.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -293,6 +304,7 @@ impl Default for Config {
             previews: Previews::default(),
             egress: Egress { hosts: String::new(), profiles: Profiles::default() },
             capsule: Capsule { ca_bundle: None },
+            isolation: Isolation { driver: vitrine_capsule::NATIVE.to_owned(), runtimes: Vec::new() },
             objects: Objects::default(),
             artifacts: Artifacts {
                 kept_ms: 7 * 24 * 60 * MINUTE_MS,

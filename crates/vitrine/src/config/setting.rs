@@ -129,6 +129,13 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
         Long,
         "Certificates that capsules trust; default SSL_CERT_FILE or the machine's bundle",
     ),
+    ("isolation.driver", Text, Long, "Driver of sandboxes that name none: native, or one of isolation.runtimes"),
+    (
+        "isolation.runtimes",
+        List,
+        Long,
+        "OCI runtimes as further drivers, each NAME=KIND:PATH, for example gvisor=runsc:/usr/bin/runsc; kinds are runc, crun, runsc",
+    ),
     ("image.name", Text, Long, "Image that sessions run"),
     ("image.build", Switch, Long, "Build the image at start when it is missing"),
     (

@@ -6,7 +6,9 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
+use vitrine_capsule::{NATIVE, Runtime, RuntimeKind};
 use vitrine_model::OrganizationId;
 use vitrine_model::rate::RateLimit;
 use vitrine_server::upstream::ProxyUrl;
@@ -79,6 +81,44 @@ impl<'de> Deserialize<'de> for RateLimits {
         let mut limits = BTreeMap::new();
         flatten("", Form::deserialize(deserializer)?, &mut limits).map_err(D::Error::custom)?;
         Ok(Self(limits))
+    }
+}
+
+/// An OCI runtime and the driver's name that it goes by: `NAME=KIND:PATH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedRuntime(pub Runtime);
+
+impl FromStr for NamedRuntime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not NAME=KIND:PATH, for example gvisor=runsc:/usr/bin/runsc");
+        let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
+        let (kind, path) = rest.split_once(':').ok_or_else(wrong)?;
+        let kinds = || RuntimeKind::ALL.map(RuntimeKind::as_str).join(", ");
+        let kind = RuntimeKind::parse(kind.trim()).ok_or_else(|| format!("`{kind}` is not one of {}", kinds()))?;
+        let (name, program) = (name.trim().to_owned(), PathBuf::from(path.trim()));
+        let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        if name.is_empty() || name == NATIVE || name.starts_with('-') || !name.chars().all(plain) {
+            return Err(format!("`{name}` is no name for a driver: use a-z, 0-9 and hyphens, and not `{NATIVE}`"));
+        }
+        if !program.is_absolute() {
+            return Err(format!("`{}` is no absolute path", program.display()));
+        }
+        Ok(Self(Runtime { name, program, kind }))
+    }
+}
+
+impl Serialize for NamedRuntime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Runtime { name, program, kind } = &self.0;
+        serializer.collect_str(&format_args!("{name}={}:{}", kind.as_str(), program.display()))
+    }
+}
+
+impl<'de> Deserialize<'de> for NamedRuntime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

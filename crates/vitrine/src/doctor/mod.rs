@@ -2,6 +2,7 @@
 //!
 //! Looking changes nothing that stays: the trial session runs in a temporary folder and is gone afterwards.
 
+pub mod attack;
 mod cgroup;
 mod image;
 mod kernel;

@@ -72,13 +72,17 @@ pub async fn session(config: &Config) -> Finding {
 }
 
 /// A folder of our own, removed at the end.
-struct Scratch(std::path::PathBuf);
+pub struct Scratch(std::path::PathBuf);
 
 impl Scratch {
-    fn make() -> std::io::Result<Self> {
+    pub fn make() -> std::io::Result<Self> {
         let path = std::env::temp_dir().join(format!("vitrine-doctor-{}", std::process::id()));
         std::fs::create_dir(&path)?;
         Ok(Self(path))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 

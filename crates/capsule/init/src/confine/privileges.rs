@@ -71,10 +71,10 @@ pub fn enter_users(users: &OwnedFd) -> Result<(), Failure> {
 
 /// Capabilities, new privileges, visibility to debuggers, Landlock, seccomp: in this order, since each step forbids
 /// what an earlier one needs.
-pub fn drop_all(plan: &Plan) -> Result<(), Failure> {
+pub fn drop_all(profile: Profile, filters: &[Vec<u64>]) -> Result<(), Failure> {
     rustix::process::umask(Mode::from_raw_mode(0o022));
     // The host's session keyring must not be joined: seccomp refuses `keyctl` altogether.
-    drop_capabilities(match plan.profile {
+    drop_capabilities(match profile {
         Profile::Browser => BROWSER,
         Profile::Sandbox => SANDBOX,
     })?;
@@ -82,7 +82,7 @@ pub fn drop_all(plan: &Plan) -> Result<(), Failure> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).step(|| "hide from debuggers".into())?;
     let top = File::open("/").step(|| "open the capsule's root".into())?;
     restrict(&top).step(|| "apply Landlock".into())?;
-    for filter in &plan.filters {
+    for filter in filters {
         let program: Vec<sock_filter> = filter
             .iter()
             .map(|packed| Plan::unpack(*packed))

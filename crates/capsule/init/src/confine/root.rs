@@ -10,12 +10,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode};
+use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use vitrine_init::{Bind, CONTROL, Plan, RESOLVER_ADDRESS, SESSION, SOCKET, WORKSPACE};
+use vitrine_init::{
+    Bind, CONTROL, MASKED_DIRECTORIES, MASKED_FILES, Plan, RESOLVER_ADDRESS, SESSION, SOCKET, WORKSPACE,
+};
 
 use super::disk;
 use super::tree::{self, Root};
+use super::users::Users;
 use crate::error::{Failure, Step};
 use crate::sys;
 
@@ -33,61 +37,58 @@ const LINKS: [(&str, &str); 5] = [
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
 ];
-/// Files of `/proc` that tell about or steer the host.
-const MASKED_FILES: [&str; 9] = [
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/key-users",
-    "/proc/kmsg",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/sysrq-trigger",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-];
-const MASKED_DIRECTORIES: [&str; 6] =
-    ["/proc/acpi", "/proc/bus", "/proc/driver", "/proc/fs", "/proc/irq", "/proc/scsi"];
-
 pub const NO_DEVICES: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV.union(MountAttrFlags::MOUNT_ATTR_NOSUID);
 const DATA_ONLY: MountAttrFlags = NO_DEVICES.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// Build the root, move into it, and return the control socket, which only the host's tree names.
-pub fn enter(plan: &Plan, users: &OwnedFd, disk_owners: Option<OwnedFd>) -> Result<OwnedFd, Failure> {
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", private).step(|| "make the mounts private".into())?;
-    std::env::set_current_dir(plan.directory.join(CONTROL)).step(|| "enter the control folder".into())?;
-    let listener = listen().step(|| "listen on the control socket".into())?;
-    std::env::set_current_dir(&plan.directory).step(|| "enter the capsule's directory".into())?;
-
-    if let (Some(spec), Some(owners)) = (&plan.disk, disk_owners) {
-        disk::mount(spec, &owners)?;
-    }
-    let root = overlay(plan, users)?;
+pub fn enter(plan: &Plan, users: &Users) -> Result<OwnedFd, Failure> {
+    let listener = listen_in(&plan.directory.join(CONTROL))?;
+    let root = bare(plan, users)?;
     proc(&root)?;
     dev(&root, plan)?;
     let owner = plan.uid_base.to_string();
     let run = [("mode", "0755"), ("size", "16m"), ("nr_inodes", "65536"), ("uid", &owner), ("gid", &owner)];
     put(&root, "/run", &tree::filesystem("tmpfs", &run, NO_DEVICES)?)?;
     sys(&root)?;
-    match &plan.disk {
-        Some(spec) => put(&root, WORKSPACE, &disk::workspace(spec, users)?)?,
-        None => {
-            let session = Bind { source: plan.directory.join(SESSION), target: "/session".into(), read_only: false };
-            bind(&root, &session)?;
-        }
-    }
-    plan.binds.iter().try_for_each(|one| bind(&root, one))?;
-
-    pivot(&root)?;
+    furnish(&root, plan, users)?;
+    pivot(root.top())?;
     Ok(listener)
 }
 
-fn listen() -> rustix::io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-    rustix::net::bind(&socket, &SocketAddrUnix::new(SOCKET)?)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(socket)
+/// The image and the capsule's own changes, in a mount namespace from which nothing spreads.
+pub fn bare(plan: &Plan, users: &Users) -> Result<Root, Failure> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", private).step(|| "make the mounts private".into())?;
+    std::env::set_current_dir(&plan.directory).step(|| "enter the capsule's directory".into())?;
+    if let (Some(spec), Some(owners)) = (&plan.disk, &users.disk) {
+        disk::mount(spec, owners)?;
+    }
+    overlay(plan, &users.capsule)
+}
+
+/// What the host gives the capsule to see.
+pub fn furnish(root: &Root, plan: &Plan, users: &Users) -> Result<(), Failure> {
+    match &plan.disk {
+        Some(spec) => put(root, WORKSPACE, &disk::workspace(spec, &users.capsule)?)?,
+        None => {
+            let session = Bind { source: plan.directory.join(SESSION), target: "/session".into(), read_only: false };
+            bind(root, &session)?;
+        }
+    }
+    plan.binds.iter().try_for_each(|one| bind(root, one))
+}
+
+/// The control socket in this folder, which becomes the current one.
+pub fn listen_in(folder: &Path) -> Result<OwnedFd, Failure> {
+    std::env::set_current_dir(folder).step(|| "enter the control folder".into())?;
+    let listen = || {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new(SOCKET)?)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok::<_, Errno>(socket)
+    };
+    listen().step(|| "listen on the control socket".into())
 }
 
 /// The image below, mapped to the capsule's ids; the capsule's own changes above.
@@ -185,8 +186,8 @@ fn bind(root: &Root, bind: &Bind) -> Result<(), Failure> {
 }
 
 /// Make the new root the only one.
-fn pivot(root: &Root) -> Result<(), Failure> {
-    rustix::process::fchdir(root.top()).step(|| "enter the new root".into())?;
+pub fn pivot(root: &OwnedFd) -> Result<(), Failure> {
+    rustix::process::fchdir(root).step(|| "enter the new root".into())?;
     rustix::process::pivot_root(".", ".").step(|| "exchange the roots".into())?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).step(|| "leave the host's root".into())?;
     std::env::set_current_dir("/").step(|| "enter the new root".into())

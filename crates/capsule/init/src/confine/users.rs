@@ -8,20 +8,26 @@ use std::os::fd::OwnedFd;
 
 use rustix::process::WaitOptions;
 use rustix::thread::UnshareFlags;
-use vitrine_init::IDS;
+use vitrine_init::{IDS, Plan};
 
 use crate::error::{Failure, Step};
 use crate::sys;
 
-/// The namespace that the capsule lives in.
-pub fn of_capsule(uid_base: u32) -> Result<OwnedFd, Failure> {
-    namespace(&format!("0 {uid_base} {IDS}"))
+/// Who owns what.
+pub struct Users {
+    /// The namespace that the capsule lives in.
+    pub capsule: OwnedFd,
+    /// How the owners on its disk are seen, if it has one: as the capsule's, and one more id as the host's root, which
+    /// could otherwise not make a file there to give it away.
+    pub disk: Option<OwnedFd>,
 }
 
-/// How the owners on a capsule's disk are seen: as the capsule's, and one more id as the host's root, which could
-/// otherwise not make a file there to give it away.
-pub fn of_disk(uid_base: u32) -> Result<OwnedFd, Failure> {
-    namespace(&format!("0 {uid_base} {IDS}\n{IDS} 0 1"))
+impl Users {
+    pub fn of(plan: &Plan) -> Result<Self, Failure> {
+        let own = format!("0 {} {IDS}", plan.uid_base);
+        let disk = plan.disk.as_ref().map(|_| namespace(&format!("{own}\n{IDS} 0 1"))).transpose()?;
+        Ok(Self { capsule: namespace(&own)?, disk })
+    }
 }
 
 /// A descriptor that keeps a namespace alive.

@@ -7,9 +7,6 @@ use axum::extract::State;
 use http::StatusCode;
 use vitrine_model::NetworkPolicy;
 
-/// Which of the isolation drivers confines sandboxes here.
-const DRIVER: &str = "native";
-
 /// Ports on which programs in the sandbox listen.
 pub(super) async fn ports(State(interface): State<Interface>) -> Result<Json<serde_json::Value>, Unfulfilled> {
     let listening = interface.sandbox.capsule().network().listening();
@@ -41,6 +38,6 @@ pub(super) async fn runtime(State(interface): State<Interface>) -> Result<Json<s
         "pids": usage.pids,
         "diskBytes": disk.as_ref().map(|disk| disk.used_bytes),
         "diskLimitBytes": disk.as_ref().map(|disk| disk.limit_bytes),
-        "driver": DRIVER,
+        "driver": capsule.record().driver,
     })))
 }

@@ -35,6 +35,10 @@ pub(super) async fn open(
     State(interface): State<Interface>,
     Request(wanted): Request<Wanted>,
 ) -> Result<Json<serde_json::Value>, Unfulfilled> {
+    if interface.sandbox.capsule().lacks("terminals") {
+        let message = "the isolation driver of this sandbox has no terminals";
+        return Err(Unfulfilled::new(StatusCode::NOT_IMPLEMENTED, message));
+    }
     let argv = match wanted.command {
         None => vec!["bash".into(), "-l".into()],
         Some(line) => without_nul("command", vec!["sh".into(), "-lc".into(), line])?,
