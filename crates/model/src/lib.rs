@@ -13,6 +13,7 @@ pub mod event;
 pub mod id;
 pub mod permission;
 pub mod plan;
+pub mod preview;
 pub mod proxy;
 pub mod rate;
 pub mod sandbox;

@@ -1,6 +1,7 @@
 //! Everything that an operator may set about the server. Every figure has a default, a unit in its name and a check.
 
 use crate::gateway::GatewayConfig;
+use crate::gateway::preview::is_domain;
 use crate::upstream::EgressProfiles;
 use crate::webhooks::WebhookConfig;
 use serde::{Deserialize, Serialize};
@@ -295,6 +296,9 @@ impl ServerConfig {
             && let Err(problem) = crate::gateway::Base::parse(url)
         {
             problems.push(format!("public_url: {problem}"));
+        }
+        if let Some(domain) = self.gateway.preview_domain.as_deref().filter(|domain| !is_domain(domain)) {
+            problems.push(format!("gateway.preview_domain: {domain:?} is not a domain such as preview.example.org"));
         }
         for name in self.rate_limits.keys().filter(|name| *name != EVERY_CLASS) {
             if !Class::ALL.iter().any(|class| class.name() == name) {

@@ -27,7 +27,7 @@ const OPERATOR_KEY: &str = "operatorKey";
 pub const REQUIRES: &str = "x-requires";
 
 /// Operations on things that may be in the wrong state for them.
-const NEEDS_A_STATE: [&str; 24] = [
+const NEEDS_A_STATE: [&str; 26] = [
     "rotateApiKey",
     "changeBrowser",
     "createLiveView",
@@ -39,6 +39,8 @@ const NEEDS_A_STATE: [&str; 24] = [
     "execInSandbox",
     "runCodeInSandbox",
     "openTerminal",
+    "listPorts",
+    "previewPort",
     "readSandboxFile",
     "writeSandboxFile",
     "statSandboxFile",

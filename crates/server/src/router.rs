@@ -43,6 +43,8 @@ fn operations(app: &App) -> (Router<App>, OpenApi) {
         .routes(key(Class::SandboxesExec, SandboxSessionsExec, routes!(sandboxes::exec::exec)))
         .routes(key(Class::SandboxesCode, SandboxSessionsExec, routes!(sandboxes::code::run)))
         .routes(key(Class::SandboxesTerminal, SandboxSessionsExec, routes!(sandboxes::terminal::open)))
+        .routes(key(Class::SandboxesRead, SandboxSessionsExec, routes!(sandboxes::ports::list)))
+        .routes(key(Class::SandboxesWrite, SandboxSessionsExec, routes!(sandboxes::ports::create)))
         .routes(key(Class::SandboxFilesRead, SandboxSessionsExec, routes!(sandboxes::files::read)))
         .routes(key(Class::SandboxFilesWrite, SandboxSessionsExec, routes!(sandboxes::files::write)))
         .routes(key(Class::SandboxFilesRead, SandboxSessionsExec, routes!(sandboxes::files::stat)))

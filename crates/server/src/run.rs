@@ -38,7 +38,8 @@ const EVENTS_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Longest refusal of a machine that is passed on, in characters.
 const REFUSAL_CHARS_MAX: usize = 300;
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+/// Why an exchange came to nothing.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request to a run.
 pub fn request(method: Method, path_and_query: &str, body: Body) -> Result<Request<Body>, Error> {
@@ -144,7 +145,8 @@ pub fn wants_events(headers: &HeaderMap) -> bool {
         .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == EVENTS))
 }
 
-async fn exchange(stream: Box<dyn ByteStream>, request: Request<Body>) -> Result<Response<Body>, Cause> {
+/// One question and its answer, whose body drives the connection.
+pub async fn exchange(stream: Box<dyn ByteStream>, request: Request<Body>) -> Result<Response<Body>, Cause> {
     let (mut sender, connection) = http1::handshake::<_, Body>(TokioIo::new(stream)).await?;
     let connection = connection.boxed();
     let (response, connection) = match select(pin!(sender.send_request(request)), connection).await {

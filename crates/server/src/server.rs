@@ -67,7 +67,7 @@ impl Server {
 
     /// What clients reach: `/v1`, `/cdp`, `/view`, `/artifacts`, `/health`, `/metrics`, `/docs`, `/admin/v1`.
     pub fn router(&self) -> Router {
-        router::public(&self.app, self.gateway.router())
+        self.gateway.previews_before(router::public(&self.app, self.gateway.router()))
     }
 
     /// What a node in this process reaches, `/internal/node/*`; its requests carry the extension [`crate::InProcess`].

@@ -10,6 +10,7 @@ use http::header::AUTHORIZATION;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
+use vitrine_model::preview::PreviewClaims;
 use vitrine_model::ticket::{TICKET_MS, Ticket};
 use vitrine_model::token::{Claims, Scope};
 use vitrine_model::wire::{Dial, DialError, Purpose};
@@ -69,6 +70,12 @@ impl Access {
         let Ticket { session, run, machine, expires_s, .. } = ticket;
         let expires_at = expires_s.saturating_mul(1_000);
         Self { session, run, machine, expires_at, token: Some(token.to_owned()), token_id: None }
+    }
+
+    /// Of one port. What its token lets in stays for as long as the token is good.
+    pub(super) fn of_preview(claims: PreviewClaims) -> Self {
+        let PreviewClaims { session, run, machine, expires_at, .. } = claims;
+        Self { session, run, machine, expires_at, token: None, token_id: None }
     }
 
     /// A ticket for one connection to a terminal of the session.
@@ -172,6 +179,12 @@ impl Gateway {
             }
         }
         .boxed()
+    }
+
+    /// Resolves once a token that nobody can revoke has expired.
+    pub(super) fn expiry(&self, expires_at: EpochMs) -> impl Future<Output = Farewell> + Send + 'static {
+        let left = u64::try_from(expires_at.saturating_sub(self.clock.now())).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(left)).map(|()| Farewell::TokenRevoked)
     }
 
     /// Resolves once the API key in the header is good no more. It is looked at as often as the client is pinged: another server

@@ -23,7 +23,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 /// The largest answer is the protocol's description, 1.6 MB today.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the browser answered to a question.
 pub(super) type Answer = http::Response<Bytes>;
@@ -95,7 +95,7 @@ async fn within<T>(exchange: impl Future<Output = Result<T, Cause>>) -> Result<T
 }
 
 /// Drives an HTTP connection for as long as `talk` takes.
-async fn exchange<T, F>(
+pub(super) async fn exchange<T, F>(
     stream: Box<dyn ByteStream>,
     talk: impl FnOnce(SendRequest<Empty<Bytes>>) -> F,
 ) -> Result<T, Cause>
@@ -110,7 +110,7 @@ where
     }
 }
 
-fn take_apart(upgraded: Upgraded) -> (Box<dyn ByteStream>, Bytes) {
+pub(super) fn take_apart(upgraded: Upgraded) -> (Box<dyn ByteStream>, Bytes) {
     match upgraded.downcast::<TokioIo<Box<dyn ByteStream>>>() {
         Ok(parts) => (parts.io.into_inner(), parts.read_buf),
         Err(upgraded) => (Box::new(TokioIo::new(upgraded)), Bytes::new()),

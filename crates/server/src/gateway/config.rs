@@ -25,6 +25,9 @@ pub struct GatewayConfig {
     pub upload_bytes_max: u64,
     /// Whoever sends or fetches a file may pause for so long.
     pub file_pause_ms_max: u64,
+    /// The domain under which each port of a sandbox has a host name of its own, `PORT-SESSION.DOMAIN`: every name below it
+    /// leads here. None: previews are below a path of our own host, except on `localhost`.
+    pub preview_domain: Option<String>,
 }
 
 impl Default for GatewayConfig {
@@ -38,6 +41,7 @@ impl Default for GatewayConfig {
             farewell_ms_max: 2_000,
             upload_bytes_max: 1024 * 1024 * 1024,
             file_pause_ms_max: 30_000,
+            preview_domain: None,
         }
     }
 }

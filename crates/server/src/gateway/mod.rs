@@ -16,6 +16,7 @@ mod flow;
 mod frame;
 mod metrics;
 mod pages;
+pub(crate) mod preview;
 mod public_url;
 mod refusal;
 mod registry;

@@ -2,9 +2,12 @@
 //!
 //! It may have a path prefix, under which a proxy in front of us forwards to us with the prefix taken off.
 
+use super::preview::TOKEN_QUERY;
 use http::HeaderMap;
 use http::header::HOST;
 use http::uri::Authority;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
 use vitrine_model::SessionId;
 
 /// Where URLs that we hand out point to.
@@ -78,6 +81,32 @@ impl Base {
         self.http(&format!("/t/{session}#token={token}&terminal={terminal}"))
     }
 
+    /// The URL of a port of a sandbox: under a host of its own where there is a domain for them, or where we are the client's
+    /// own machine, on which every name below `localhost` is; else below a path of ours.
+    pub fn preview(&self, domain: Option<&str>, session: &SessionId, port: NonZeroU16, token: &str) -> String {
+        let (host, own_port) = self.host_and_port();
+        let local = (is_local(host) && self.prefix.is_empty()).then_some("localhost");
+        match domain.or(local) {
+            Some(domain) => {
+                let s = self.s();
+                format!("http{s}://{port}-{session}.{domain}{own_port}/?{TOKEN_QUERY}={token}")
+            }
+            None => self.http(&format!("/p/{session}/{port}/{token}/")),
+        }
+    }
+
+    /// Scheme and host: what a browser calls an origin.
+    pub fn origin(&self) -> String {
+        format!("http{}://{}", self.s(), self.authority)
+    }
+
+    /// The host, and the port with its colon where there is one.
+    fn host_and_port(&self) -> (&str, &str) {
+        let bracket = self.authority.rfind(']').unwrap_or(0);
+        let colon = self.authority.rfind(':').filter(|at| *at > bracket);
+        self.authority.split_at(colon.unwrap_or(self.authority.len()))
+    }
+
     /// Host and prefix, without a scheme.
     pub fn address(&self) -> String {
         format!("{}{}", self.authority, self.prefix)
@@ -96,18 +125,39 @@ impl Base {
 impl PublicUrl {
     /// The address for the answer to a request with these headers.
     pub fn base(&self, headers: &HeaderMap) -> Result<Base, NotABase> {
-        let trust_proxy = match self {
-            PublicUrl::Fixed(base) => return Ok(base.clone()),
-            PublicUrl::FromRequest { trust_proxy } => *trust_proxy,
-        };
-        let forwarded = |name: &str| trust_proxy.then(|| first(headers, name)).flatten();
-        let host = forwarded("x-forwarded-host").or_else(|| first(headers, HOST.as_str())).ok_or(NotABase)?;
-        let authority: Authority = host.parse().map_err(|_| NotABase)?;
-        if !is_host(&authority) {
-            return Err(NotABase);
+        if let PublicUrl::Fixed(base) = self {
+            return Ok(base.clone());
         }
-        let secure = forwarded("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
-        Ok(Base { secure, authority: authority.to_string(), prefix: String::new() })
+        let authority = self.asked(headers).ok_or(NotABase)?;
+        Ok(Base { secure: self.is_secure(headers), authority: authority.to_string(), prefix: String::new() })
+    }
+
+    /// The host that a client asked for, in small letters, with its port.
+    pub fn asked_host(&self, headers: &HeaderMap) -> Option<String> {
+        Some(self.asked(headers)?.as_str().to_ascii_lowercase())
+    }
+
+    /// Whether the client came over TLS.
+    pub fn is_secure(&self, headers: &HeaderMap) -> bool {
+        match self {
+            PublicUrl::Fixed(base) => base.secure,
+            PublicUrl::FromRequest { .. } => {
+                let scheme = self.forwarded(headers, "x-forwarded-proto");
+                scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+            }
+        }
+    }
+
+    fn asked(&self, headers: &HeaderMap) -> Option<Authority> {
+        let host = self.forwarded(headers, "x-forwarded-host").or_else(|| first(headers, HOST.as_str()))?;
+        host.parse().ok().filter(is_host)
+    }
+
+    fn forwarded<'a>(&self, headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+        match self {
+            PublicUrl::FromRequest { trust_proxy: true } => first(headers, name),
+            _ => None,
+        }
     }
 }
 
@@ -115,6 +165,11 @@ impl PublicUrl {
 fn first<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let value = headers.get(name)?.to_str().ok()?;
     Some(value.split(',').next().unwrap_or_default().trim())
+}
+
+fn is_local(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn is_host(authority: &Authority) -> bool {
@@ -138,6 +193,20 @@ mod tests {
         for wrong in ["", "localhost:80", "ftp://a", "https://", "https://user@a", "https://a/?b"] {
             assert_eq!(Base::parse(wrong), Err(NotABase), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_preview_has_a_host_of_its_own_where_it_can() {
+        let session = SessionId::new(1, &|buffer: &mut [u8]| buffer.fill(9));
+        let port = NonZeroU16::new(3000).unwrap();
+        let url = |base: &str, domain| Base::parse(base).unwrap().preview(domain, &session, port, "T");
+        let of = |host: &str| format!("{host}/?vitrine-preview-token=T").replace("HOST", &format!("3000-{session}"));
+        assert_eq!(url("http://localhost:7070", None), of("http://HOST.localhost:7070"));
+        assert_eq!(url("http://127.0.0.1:7070", None), of("http://HOST.localhost:7070"));
+        assert_eq!(url("http://[::1]", None), of("http://HOST.localhost"));
+        assert_eq!(url("https://a.example:8443/x", Some("p.example")), of("https://HOST.p.example:8443"));
+        assert_eq!(url("https://a.example/x", None), format!("https://a.example/x/p/{session}/3000/T/"));
+        assert_eq!(url("http://localhost/x", None), format!("http://localhost/x/p/{session}/3000/T/"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a client is told instead of being let in: always HTTP in the API's error shape, always before the upgrade.
 
-use crate::answer::Failure;
+use crate::answer::{Failure, dialect};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, StatusCode};
@@ -25,6 +25,15 @@ impl Refusal {
             )
             .because(cause);
         Self { error, status: Some(StatusCode::BAD_GATEWAY) }
+    }
+
+    /// What its answer says.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status.unwrap_or_else(|| dialect(self.error.code).0)
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.error.message
     }
 
     /// A plain request where only a WebSocket makes sense.

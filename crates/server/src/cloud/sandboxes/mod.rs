@@ -12,6 +12,7 @@ pub mod exec;
 pub mod files;
 pub mod folders;
 pub mod pause;
+pub mod ports;
 pub mod program;
 pub mod raw;
 pub mod read;

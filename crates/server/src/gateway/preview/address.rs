@@ -1,8 +1,8 @@
 //! Which port of which sandbox a request means: by its host, or by its path.
 
 use super::super::PublicUrl;
-use http::header::HeaderMap;
 use http::Uri;
+use http::header::HeaderMap;
 use std::num::NonZeroU16;
 use vitrine_model::{Error, SessionId};
 
@@ -154,7 +154,9 @@ mod tests {
         assert_eq!(address.origin, format!("http://3000-{SESSION}.preview.example.org:8443"));
         let address = of(&format!("80-{SESSION}.localhost"), "/?vitrine-preview-token=T").unwrap().unwrap();
         assert_eq!((address.path_and_query.as_str(), address.token.is_some()), ("/", true));
-        for host in ["localhost:7070", "example.org", SESSION, "3000-short.localhost", &format!("x-{SESSION}.localhost")] {
+        for host in
+            ["localhost:7070", "example.org", SESSION, "3000-short.localhost", &format!("x-{SESSION}.localhost")]
+        {
             assert_eq!(of(host, "/v1/sandboxes"), None, "{host}");
         }
         // Nothing of ours answers under what looks like a preview.

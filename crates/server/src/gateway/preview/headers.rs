@@ -8,8 +8,8 @@ use super::address::{Address, TOKEN_QUERY, Way};
 use axum::http::request::Parts;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, ALT_SVC,
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, COOKIE, EXPECT, FORWARDED, HOST, LOCATION, ORIGIN,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, REFERER, REFERRER_POLICY, SEC_WEBSOCKET_EXTENSIONS, SET_COOKIE,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, COOKIE, EXPECT, FORWARDED, HOST, LOCATION,
+    ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, REFERER, REFERRER_POLICY, SEC_WEBSOCKET_EXTENSIONS, SET_COOKIE,
     STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -78,14 +78,19 @@ pub(super) fn to_port(address: &Address, headers: &HeaderMap) -> HeaderMap {
     for name in [COOKIE, EXPECT, FORWARDED] {
         passed.remove(name);
     }
-    let of_proxies: Vec<_> =
-        passed.keys().filter(|name| name.as_str().starts_with("x-forwarded-") || *name == "x-real-ip").cloned().collect();
+    let of_proxies: Vec<_> = passed
+        .keys()
+        .filter(|name| name.as_str().starts_with("x-forwarded-") || *name == "x-real-ip")
+        .cloned()
+        .collect();
     of_proxies.into_iter().for_each(|name| drop(passed.remove(name)));
     if passed.get_all(AUTHORIZATION).into_iter().any(is_ours) {
         passed.remove(AUTHORIZATION);
     }
     let theirs: Vec<_> = match address.way {
-        Way::Host => pairs(headers).filter(|pair| pair.split_once('=').is_none_or(|(key, _)| key != name(address))).collect(),
+        Way::Host => {
+            pairs(headers).filter(|pair| pair.split_once('=').is_none_or(|(key, _)| key != name(address))).collect()
+        }
         // Cookies of our own host are not for a program below a path of it.
         Way::Path => Vec::new(),
     };
@@ -199,7 +204,8 @@ fn keep_cookies_home(address: &Address, headers: &mut HeaderMap) {
         if pair.split('=').next().is_some_and(|key| key.trim() == name(address)) {
             continue;
         }
-        let is_domain = |part: &&str| part.split('=').next().is_some_and(|key| key.trim().eq_ignore_ascii_case("domain"));
+        let is_domain =
+            |part: &&str| part.split('=').next().is_some_and(|key| key.trim().eq_ignore_ascii_case("domain"));
         let kept: Vec<_> = std::iter::once(pair).chain(parts.filter(|part| !is_domain(part))).collect();
         if let Ok(value) = HeaderValue::from_str(&kept.join(";")) {
             headers.append(SET_COOKIE, value);
@@ -261,10 +267,14 @@ mod tests {
             ("x-own", "passes"),
         ]);
         assert_eq!(passed, expected);
-        let own = map(&[("authorization", "Bearer of-the-program"), ("origin", "https://evil.example"), ("cookie", "a=1")]);
+        let own =
+            map(&[("authorization", "Bearer of-the-program"), ("origin", "https://evil.example"), ("cookie", "a=1")]);
         let passed = to_port(&address(Way::Path, true), &own);
         assert_eq!(passed["authorization"], "Bearer of-the-program");
-        assert_eq!((&passed["origin"], passed.get("cookie")), (&HeaderValue::from_static("https://evil.example"), None));
+        assert_eq!(
+            (&passed["origin"], passed.get("cookie")),
+            (&HeaderValue::from_static("https://evil.example"), None)
+        );
         let sandboxed = to_port(&address(Way::Path, true), &map(&[("origin", "null")]));
         assert_eq!(sandboxed["origin"], "http://localhost:3000");
     }
@@ -317,7 +327,8 @@ mod tests {
         let expected = "__Host-vitrine-preview=T; Path=/; Max-Age=60; HttpOnly; SameSite=None; Secure; Partitioned";
         assert_eq!(cookie(&secure, 60).as_deref(), Some(expected));
         assert_eq!(cookie(&plain, 60).unwrap(), "vitrine-preview=T; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
-        let headers = map(&[("cookie", "vitrine-preview=A; __Host-vitrine-preview=B"), ("cookie", "vitrine-preview=C")]);
+        let headers =
+            map(&[("cookie", "vitrine-preview=A; __Host-vitrine-preview=B"), ("cookie", "vitrine-preview=C")]);
         assert_eq!(cookies(&plain, &headers).collect::<Vec<_>>(), ["A", "C"]);
         assert_eq!(cookies(&secure, &headers).collect::<Vec<_>>(), ["B"]);
         assert_eq!(cookies(&address(Way::Path, true), &headers).count(), 0);

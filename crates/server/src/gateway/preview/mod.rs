@@ -22,17 +22,18 @@ use super::splice::{Ends, Splice};
 use super::{Connected, Farewell, Gateway, browser};
 use crate::run;
 use address::{Address, Way};
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE,
-    UPGRADE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, LOCATION, REFERRER_POLICY,
+    SET_COOKIE, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -45,17 +46,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tower::Layer as _;
 use vitrine_model::preview::PreviewClaims;
 use vitrine_model::wire::Purpose;
-use vitrine_model::{Code, Error};
+use vitrine_model::{Code, EpochMs, Error};
 
 /// A program may think for so long before it answers: what waits for something to happen, and uploads, take their time.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(300);
 /// It answers a WebSocket's handshake within this.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Stands before every route: what is asked of a preview's host or path never reaches them.
-pub(crate) async fn front(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+/// What is asked of a preview's host or path never reaches any other route.
+async fn front(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
     let Some(address) = Address::of(&gateway.public, request.uri(), request.headers()) else {
         return next.run(request).await;
     };
@@ -79,6 +81,11 @@ fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 impl Gateway {
+    /// Puts the previews before everything else that is served.
+    pub(crate) fn previews_before(&self, router: Router) -> Router {
+        Router::new().fallback_service(from_fn_with_state(Arc::new(self.clone()), front).layer(router))
+    }
+
     async fn preview(&self, address: Address, mut request: Request) -> Result<Response, Refusal> {
         let upgrade = hyper::upgrade::on(&mut request);
         let (parts, body) = request.into_parts();
@@ -89,12 +96,16 @@ impl Gateway {
         if let Some(redirect) = self.redirect(&address, &claims, &parts)? {
             return Ok(redirect);
         }
-        let port = claims.port;
+        let (port, expires_at) = (claims.port, claims.expires_at);
         let (place, farewell) = self.registry.enter(&claims.session, &self.config)?;
         let mut access = Access::of_preview(claims);
-        let connected = self.reach(&mut access, Purpose::Port { port: port.get() }).await?;
+        let connected = self.reach(&mut access, Purpose::Port { port: port.get() }).await;
+        let connected = connected.map_err(|refusal| match refusal.status() {
+            StatusCode::BAD_GATEWAY => Refusal::bad_gateway("nothing answers on this port of the sandbox (yet)", port),
+            _ => refusal,
+        })?;
         if parts.headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
-            let joined = Joined { address: &address, parts: &parts, upgrade, access, place, farewell };
+            let joined = Joined { address: &address, parts: &parts, upgrade, expires_at, place, farewell };
             return self.join(joined, connected).await;
         }
         let mut forwarded = http::Request::new(body);
@@ -102,8 +113,10 @@ impl Gateway {
         *forwarded.uri_mut() = address.path_and_query.parse().map_err(|error| Error::invalid("url", error))?;
         *forwarded.headers_mut() = headers::to_port(&address, &parts.headers);
         let answer = timeout(ANSWER_TIME_MAX, run::exchange(connected.stream, forwarded)).await;
-        let answer = answer.map_err(|late| Refusal::bad_gateway("the program on this port did not answer in time", late))?;
-        let answer = answer.map_err(|cause| Refusal::bad_gateway("the program on this port does not speak HTTP", cause))?;
+        let answer =
+            answer.map_err(|late| Refusal::bad_gateway("the program on this port did not answer in time", late))?;
+        let answer =
+            answer.map_err(|cause| Refusal::bad_gateway("the program on this port does not speak HTTP", cause))?;
         let (mut head, body) = answer.into_parts();
         headers::from_port(&address, &mut head.headers);
         head.version = Version::HTTP_11;
@@ -139,7 +152,7 @@ impl Gateway {
 
     /// Joins a client to a WebSocket of the program.
     async fn join(&self, joined: Joined<'_>, connected: Connected) -> Result<Response, Refusal> {
-        let Joined { address, parts, upgrade, access, place, farewell } = joined;
+        let Joined { address, parts, upgrade, expires_at, place, farewell } = joined;
         Handshake::of(parts)?;
         let mut asked = http::Request::new(Empty::<Bytes>::new());
         *asked.uri_mut() = address.path_and_query.parse().map_err(|error| Error::invalid("url", error))?;
@@ -164,7 +177,7 @@ impl Gateway {
         headers::from_socket(address, &mut headers);
         let (browser, browser_early) = browser::take_apart(upgraded);
         let told = farewell.map(|told| told.unwrap_or(Farewell::ServerShutdown));
-        let farewell = select(told, self.expiry(access.expires_at()).boxed()).map(|first| first.factor_first().0).boxed();
+        let farewell = select(told, self.expiry(expires_at).boxed()).map(|first| first.factor_first().0).boxed();
         let (config, metrics) = (Arc::clone(&self.config), self.metrics.clone());
         metrics.opened.inc();
         self.registry.spawn(async move {
@@ -187,7 +200,7 @@ struct Joined<'a> {
     address: &'a Address,
     parts: &'a Parts,
     upgrade: OnUpgrade,
-    access: Access,
+    expires_at: EpochMs,
     place: Place,
     farewell: oneshot::Receiver<Farewell>,
 }
@@ -202,7 +215,10 @@ impl HttpBody for Kept {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 
