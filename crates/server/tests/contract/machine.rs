@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
+use tokio::net::TcpStream;
 use vitrine_model::MachineId;
 use vitrine_model::wire::{Dial, DialError, Purpose};
 use vitrine_server::gateway::{Connected, NodeDial};
@@ -28,6 +29,8 @@ const PIPE_BYTES: usize = 64 * 1024;
 /// What the runs of a machine hold. Clones are the same machine.
 #[derive(Clone, Default)]
 pub struct FakeMachine {
+    /// Where something listens.
+    pub ports: Arc<Mutex<Vec<u16>>>,
     pub files: Arc<Mutex<BTreeMap<String, Bytes>>>,
     /// What the gateway asked for, in order.
     pub dials: Arc<Mutex<Vec<Dial>>>,
@@ -40,12 +43,23 @@ pub struct FakeMachine {
 impl NodeDial for FakeMachine {
     fn dial<'a>(&'a self, _: &'a MachineId, dial: Dial) -> BoxFuture<'a, Result<Connected, DialError>> {
         async move {
-            let is_served = !matches!(dial.purpose, Purpose::Client | Purpose::Discovery | Purpose::Port { .. });
+            let is_served = !matches!(dial.purpose, Purpose::Client | Purpose::Discovery);
             let browser_path = match dial.purpose {
                 Purpose::Terminal { .. } => "/terminal",
                 _ => "/view",
             };
+            let port = match dial.purpose {
+                Purpose::Port { port } => Some(port),
+                _ => None,
+            };
             self.dials.lock().unwrap().push(dial);
+            let ending = std::future::pending().boxed();
+            if let Some(port) = port {
+                // What listens in the sandbox is a program of the test.
+                let stream = TcpStream::connect(("127.0.0.1", port)).await;
+                let stream = Box::new(stream.map_err(|error| DialError::Unreachable(error.to_string()))?);
+                return Ok(Connected { stream, browser_path: String::new(), ending });
+            }
             if !is_served {
                 return Err(DialError::Gone);
             }
@@ -53,7 +67,6 @@ impl NodeDial for FakeMachine {
             let service = TowerToHyperService::new(self.router());
             let connection = http1::Builder::new().serve_connection(TokioIo::new(theirs), service).with_upgrades();
             tokio::spawn(connection);
-            let ending = std::future::pending().boxed();
             Ok(Connected { stream: Box::new(ours), browser_path: browser_path.to_owned(), ending })
         }
         .boxed()

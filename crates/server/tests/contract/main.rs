@@ -11,6 +11,7 @@ mod machine;
 mod node;
 mod plans;
 mod postgres;
+mod previews;
 mod receiver;
 mod sandbox_files;
 mod sandbox_machine;

@@ -27,6 +27,7 @@ pub fn router() -> Router<FakeMachine> {
         .route("/terminals", post(open).get(terminals))
         .route("/terminal", any(terminal))
         .route("/runtime", get(runtime))
+        .route("/ports", get(ports))
         .route("/network", put(network))
         .route("/checkpoint", post(program))
         .route("/checkpoint/restore", post(program))
@@ -155,6 +156,12 @@ async fn runtime() -> Json<Value> {
     Json(json!({
         "memoryBytes": 1, "memoryLimitBytes": 2, "cpuMs": 3, "pids": 4, "diskBytes": 5, "diskLimitBytes": 6, "driver": "native",
     }))
+}
+
+async fn ports(State(machine): State<FakeMachine>) -> Json<Value> {
+    let ports = machine.ports.lock().unwrap();
+    let listening = |port: &u16| [json!({"port": port, "address": "0.0.0.0"}), json!({"port": port, "address": "::"})];
+    Json(json!({ "ports": ports.iter().flat_map(listening).collect::<Vec<_>>() }))
 }
 
 async fn network(State(machine): State<FakeMachine>, Json(policy): Json<Value>) -> StatusCode {
