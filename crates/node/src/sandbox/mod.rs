@@ -195,6 +195,8 @@ impl Reached for Sandbox {
                     let stream = visit.answer(Some(guard), |stream| terminal.serve(stream, offset));
                     Ok((stream, TERMINAL_PATH.into()))
                 }
+                // What is frozen accepts, and never answers.
+                Purpose::Port { .. } if self.is_frozen() => refused("the sandbox is paused"),
                 Purpose::Port { port } => match timeout(DIAL_LIMIT, self.connect(port)).await {
                     Ok(Ok(stream)) => Ok((ClientStream::new(stream, None), String::new())),
                     Ok(Err(_)) => refused(&format!("nothing listens on port {port}")),

@@ -245,7 +245,7 @@ impl Gateway {
 }
 
 /// Where a session runs, or why it cannot be reached.
-fn place(known: &Known) -> Result<(RunId, MachineId), Error> {
+pub(super) fn place(known: &Known) -> Result<(RunId, MachineId), Error> {
     if known.status.is_terminal() || known.status == vitrine_model::Status::Ending {
         return Err(Error::ended(known.end_reason));
     }

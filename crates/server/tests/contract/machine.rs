@@ -31,6 +31,8 @@ const PIPE_BYTES: usize = 64 * 1024;
 pub struct FakeMachine {
     /// Where something listens.
     pub ports: Arc<Mutex<Vec<u16>>>,
+    /// Whether it is paused: nothing is connected to.
+    pub frozen: Arc<Mutex<bool>>,
     pub files: Arc<Mutex<BTreeMap<String, Bytes>>>,
     /// What the gateway asked for, in order.
     pub dials: Arc<Mutex<Vec<Dial>>>,
@@ -55,6 +57,9 @@ impl NodeDial for FakeMachine {
             self.dials.lock().unwrap().push(dial);
             let ending = std::future::pending().boxed();
             if let Some(port) = port {
+                if *self.frozen.lock().unwrap() {
+                    return Err(DialError::Unreachable("paused".to_owned()));
+                }
                 // What listens in the sandbox is a program of the test.
                 let stream = TcpStream::connect(("127.0.0.1", port)).await;
                 let stream = Box::new(stream.map_err(|error| DialError::Unreachable(error.to_string()))?);

@@ -14,7 +14,7 @@ mod page;
 
 pub(crate) use address::{TOKEN_QUERY, is_domain};
 
-use super::access::Access;
+use super::access::{Access, place};
 use super::client::{self, Handshake};
 use super::refusal::Refusal;
 use super::registry::Place;
@@ -40,6 +40,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use http_body_util::Empty;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::upgrade::OnUpgrade;
+use std::num::NonZeroU16;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -99,11 +100,7 @@ impl Gateway {
         let (port, expires_at) = (claims.port, claims.expires_at);
         let (place, farewell) = self.registry.enter(&claims.session, &self.config)?;
         let mut access = Access::of_preview(claims);
-        let connected = self.reach(&mut access, Purpose::Port { port: port.get() }).await;
-        let connected = connected.map_err(|refusal| match refusal.status() {
-            StatusCode::BAD_GATEWAY => Refusal::bad_gateway("nothing answers on this port of the sandbox (yet)", port),
-            _ => refusal,
-        })?;
+        let connected = self.reach_port(&mut access, port).await?;
         if parts.headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
             let joined = Joined { address: &address, parts: &parts, upgrade, expires_at, place, farewell };
             return self.join(joined, connected).await;
@@ -121,6 +118,19 @@ impl Gateway {
         headers::from_port(&address, &mut head.headers);
         head.version = Version::HTTP_11;
         Ok(Response::from_parts(head, Body::new(Kept { body, _place: place })))
+    }
+
+    async fn reach_port(&self, access: &mut Access, port: NonZeroU16) -> Result<Connected, Refusal> {
+        match self.reach(access, Purpose::Port { port: port.get() }).await {
+            Err(refusal) if refusal.status() == StatusCode::BAD_GATEWAY => {
+                // Nobody there; or the sandbox is paused, which its row knows.
+                if let Some(known) = self.sessions.look_up(&access.session).await? {
+                    place(&known)?;
+                }
+                Err(Refusal::bad_gateway("nothing answers on this port of the sandbox (yet)", port))
+            }
+            answer => answer,
+        }
     }
 
     /// What the token in the address, or a cookie, lets in to.
