@@ -58,13 +58,13 @@ pub(crate) trait Body: Reached + Sized {
     fn refused(&self, run: &Run) -> End;
 
     /// Lives until something ends it. `expires_at` is not known before it was ready.
-    fn live(&self, run: &Run, expires_at: Option<EpochMs>) -> impl Future<Output = End> + Send;
+    fn live(self: &Arc<Self>, run: &Run, expires_at: Option<EpochMs>) -> impl Future<Output = End> + Send;
 
     /// The end has begun: whoever waits for something inside is told now.
     fn tell(&self, end: &End);
 
     /// Its clients have left: takes out what is to be kept, and destroys the capsule.
-    fn wind_up(&self, run: &Run, end: &End) -> impl Future<Output = EgressBytes> + Send;
+    fn wind_up(self: &Arc<Self>, run: &Run, end: &End) -> impl Future<Output = EgressBytes> + Send;
 
     /// The session is about to be over: brings what it left, as far as it goes in time.
     fn settle(&self) -> impl Future<Output = ()> + Send;

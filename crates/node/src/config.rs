@@ -48,6 +48,8 @@ pub struct SandboxConfig {
     pub runtimes: Vec<Runtime>,
     /// What each may write, all together.
     pub disk_bytes: u64,
+    /// All that is kept on this machine of checkpoints that sandboxes began as.
+    pub checkpoints_bytes_max: u64,
     /// How long a paused one stays in memory.
     pub pause_disk_after: Duration,
 }
@@ -61,6 +63,7 @@ impl Default for SandboxConfig {
             driver: NATIVE.into(),
             runtimes: Vec::new(),
             disk_bytes: 10 * GIBIBYTE,
+            checkpoints_bytes_max: 20 * GIBIBYTE,
             pause_disk_after: Duration::from_secs(600),
         }
     }

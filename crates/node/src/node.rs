@@ -11,7 +11,7 @@ use crate::pool::Pool;
 use crate::run::Run;
 use crate::run_file::{RunFile, RunFiles};
 use crate::runs::{Order, Runs};
-use crate::sandbox::{self, Sandbox};
+use crate::sandbox::{self, Sandbox, Trees};
 use crate::spool::{Publisher, Spool};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use vitrine_egress::Outside;
 use vitrine_model::wire::{
     Alive, Assignment, Assignments, AssignmentsRequest, Beat, BeatAnswer, NotReady, Register, Registered, Workload,
 };
-use vitrine_model::{EndReason, SchedulingReason};
+use vitrine_model::{EndReason, SchedulingReason, SessionId};
 
 /// How long one question after assignments waits on the server's side.
 const ASSIGNMENTS_WAIT_MS: u64 = 20_000;
@@ -46,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) outside: Arc<Outside>,
     pub(crate) browsers: Arc<Pool<browser::Maker>>,
     pub(crate) sandboxes: Arc<Pool<sandbox::Maker>>,
+    pub(crate) trees: Trees,
     pub(crate) runs: Runs,
     pub(crate) run_files: RunFiles,
     pub(crate) publisher: Arc<Publisher>,
@@ -86,8 +87,9 @@ impl Node {
         let shared = prepare(config, Link::new(transport)).await?;
         let registered = register(&shared).await?;
         let every = Duration::from_millis(registered.beat_ms);
+        let stored = registered.stored.clone();
         let adopted = adopt(&shared, registered).await;
-        forget_strangers(&shared);
+        forget_strangers(&shared, &stored);
         sweep(&shared).await;
         tracing::info!(machine = %shared.config.machine, adopted, "the machine is registered");
         shared.tasks.spawn(shared.browsers.clone().keep_full(shared.stop.clone()));
@@ -140,6 +142,9 @@ async fn prepare(config: NodeConfig, link: Link) -> Result<Arc<Shared>, NodeErro
     let run_files = RunFiles::open(runs_dir.clone()).map_err(|cause| NodeError::Directory { path: runs_dir, cause })?;
     let spool_dir = in_data("spool");
     let spool = Spool::open(spool_dir.clone()).map_err(|cause| NodeError::Directory { path: spool_dir, cause })?;
+    let trees_dir = in_data("checkpoints");
+    let trees = Trees::open(trees_dir.clone(), config.sandbox.checkpoints_bytes_max)
+        .map_err(|cause| NodeError::Directory { path: trees_dir, cause })?;
     let epoch = Arc::new(AtomicI64::new(0));
     let publisher = Arc::new(Publisher::new(spool, link.clone(), config.machine.clone(), epoch.clone()));
     let pooled = u32::try_from(config.pool.size + config.sandbox.pool.size).unwrap_or(u32::MAX);
@@ -164,6 +169,7 @@ async fn prepare(config: NodeConfig, link: Link) -> Result<Arc<Shared>, NodeErro
         outside,
         browsers,
         sandboxes,
+        trees,
         runs: Runs::default(),
         run_files,
         publisher,
@@ -254,10 +260,10 @@ fn carry_on(shared: &Shared, life: Option<impl Future<Output = ()> + Send + 'sta
 }
 
 /// Removes the files of runs that died with nobody watching: the server was told by their absence. What moved to disk is
-/// still its session's.
-fn forget_strangers(shared: &Shared) {
+/// still its session's, as long as the server says so.
+fn forget_strangers(shared: &Shared, stored: &[SessionId]) {
     let strangers = shared.run_files.read_all().unwrap_or_default().into_iter();
-    for run in strangers.filter(|run| !run.is_stored() && !shared.runs.knows(&run.session)) {
+    for run in strangers.filter(|run| !stored.contains(&run.session) && !shared.runs.knows(&run.session)) {
         if let Err(error) = shared.run_files.remove(&run.session, &run.run) {
             tracing::warn!(session = %run.session, %error, "could not remove the file of a run that is gone");
         }
@@ -311,7 +317,10 @@ async fn give_up(shared: &Arc<Shared>) {
     shared.runs.tell_all(Order::Drop);
     shared.runs.emptied().await;
     match register(shared).await {
-        Ok(registered) => tracing::info!(epoch = registered.epoch, "the machine is registered anew"),
+        Ok(registered) => {
+            forget_strangers(shared, &registered.stored);
+            tracing::info!(epoch = registered.epoch, "the machine is registered anew");
+        }
         Err(error) => tracing::error!(%error, "could not register the machine anew"),
     }
 }

@@ -1,6 +1,7 @@
 //! What a node remembers of a run on disk, so that a restarted node can take it over: written before the run is told ready.
 
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use vitrine_model::{CheckpointId, RunId, SessionId};
@@ -25,11 +26,6 @@ impl RunFile {
             Kept::Browser { .. } => None,
         }
     }
-
-    /// Whether nothing of it runs, though the session goes on.
-    pub fn is_stored(&self) -> bool {
-        self.sandbox().is_some_and(|kept| kept.stored)
-    }
 }
 
 /// What else is remembered, by what it is made of.
@@ -52,6 +48,10 @@ pub struct KeptSandbox {
     pub disk: String,
     /// The checkpoint that its workspace began as, whose files lie below its own.
     pub from: Option<CheckpointId>,
+    /// The last checkpoint that is known to be kept.
+    pub last: Option<CheckpointId>,
+    /// Its artifacts: how large they were, and when they had changed.
+    pub brought: HashMap<String, (u64, i64)>,
 }
 
 /// The folder of run files.

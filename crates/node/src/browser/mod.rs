@@ -95,7 +95,7 @@ impl Body for BrowserRun {
         End::Asked(EndReason::Deleted)
     }
 
-    async fn live(&self, run: &Run, expires_at: Option<EpochMs>) -> End {
+    async fn live(self: &Arc<Self>, run: &Run, expires_at: Option<EpochMs>) -> End {
         let browser = &self.browser;
         let mut work = pin!(self.carried.work(browser));
         let mut presence = run.door.presence();
@@ -130,7 +130,7 @@ impl Body for BrowserRun {
                     if now.came > 0 && !had_client {
                         had_client = true;
                         self.had_client.store(true, Ordering::Relaxed);
-                        if let Err(error) = run.remember(self) {
+                        if let Err(error) = run.remember(&**self) {
                             tracing::warn!(session = %run.assignment.session, %error, "could not write the run's file");
                         }
                     }
@@ -150,7 +150,7 @@ impl Body for BrowserRun {
 
     fn tell(&self, _: &End) {}
 
-    async fn wind_up(&self, _: &Run, end: &End) -> EgressBytes {
+    async fn wind_up(self: &Arc<Self>, _: &Run, end: &End) -> EgressBytes {
         let orderly = match end {
             End::Asked(reason) | End::Own(reason) => reason.outcome() == Status::Ended,
             _ => false,

@@ -123,7 +123,7 @@ impl Sandbox {
             user: User::Root,
             stdio: Stdio::Pipes { stdin: !command.stdin.is_empty(), stdout: true, stderr: true },
         };
-        let mut process = self.capsule().exec(exec).await?;
+        let mut process = self.start(exec).await?;
         let (ended, timed_out) = tokio::select! {
             ended = follow(&mut process, &command.stdin, sink) => (ended?, false),
             () = self.awake_for(command.time_limit) => (self.kill(&process).await, true),
@@ -141,6 +141,12 @@ impl Sandbox {
             peak_memory_bytes: ended.map_or(0, |ended| ended.peak_memory_bytes),
             out_of_memory: !succeeded && self.oom_kills() > killed_before,
         })
+    }
+
+    /// Starts a program. Waits while everything stands still for a checkpoint.
+    pub(super) async fn start(&self, exec: Exec) -> Result<Process, ExecError> {
+        let _moving = self.moving.read().await;
+        Ok(self.capsule().exec(exec).await?)
     }
 
     /// Kills a program with all that it started, and waits for its end.

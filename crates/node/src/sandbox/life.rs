@@ -8,10 +8,11 @@ use crate::clock;
 use crate::pool::memory_allows;
 use crate::run::{End, Run, at};
 use crate::runs::Order;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use vitrine_model::wire::{StepAnswer, StepKind};
-use vitrine_model::{Desired, EndReason, EpochMs};
+use vitrine_model::{CheckpointId, Desired, EndReason, EpochMs};
 
 /// How long something has to run until the sandbox is called active: most commands are over by then, and a row that changes twice
 /// for each would say nothing.
@@ -24,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl Sandbox {
-    pub(super) async fn life(&self, run: &Run, expires_at: Option<EpochMs>) -> End {
+    pub(super) async fn life(self: &Arc<Self>, run: &Run, expires_at: Option<EpochMs>) -> End {
         let mut expires_at = expires_at;
         if run.assignment.desired == Desired::Resume && !self.is_frozen() {
             // The last node thawed it and could not tell any more.
@@ -77,8 +78,13 @@ impl Sandbox {
     }
 
     /// Freezes it, until it is resumed (when it has to end by then is answered) or ends.
-    async fn asleep(&self, run: &Run, expires_at: Option<EpochMs>) -> Result<Option<EpochMs>, End> {
+    async fn asleep(self: &Arc<Self>, run: &Run, expires_at: Option<EpochMs>) -> Result<Option<EpochMs>, End> {
         self.freeze(run).await;
+        if self.spec().checkpointed {
+            let underway = self.begin_checkpoint(&run.shared, CheckpointId::new(clock::now(), &clock::entropy));
+            // Brought while it is paused, or later.
+            let _ = underway.taken.await;
+        }
         run.reporter.step(StepKind::Paused).await;
         let mut orders = run.orders.clone();
         loop {
@@ -115,6 +121,7 @@ impl Sandbox {
     async fn freeze(&self, run: &Run) {
         // Told first: what would wait for a program in it is refused from now on.
         self.frozen.send_replace(true);
+        let _still = self.moving.write().await;
         while let Err(error) = self.capsule().freeze().await {
             tracing::error!(session = %run.assignment.session, %error, "a sandbox cannot be frozen yet");
             sleep(AGAIN).await;
@@ -122,6 +129,7 @@ impl Sandbox {
     }
 
     async fn thaw(&self, run: &Run) {
+        let _still = self.moving.write().await;
         while let Err(error) = self.capsule().thaw() {
             tracing::error!(session = %run.assignment.session, %error, "a sandbox cannot be thawed yet");
             sleep(AGAIN).await;

@@ -1,20 +1,27 @@
 //! A sandbox session's run: a capsule in which programs run on request, until the session ends or moves to disk.
 
+mod artifacts;
 mod capsule;
+mod checkpoint;
 mod exec;
+mod fetch;
 mod life;
 mod output;
 mod refusals;
 mod ring;
 mod terminal;
 mod terminals;
+mod trees;
 
 pub(crate) use capsule::{Maker, SandboxCapsule};
+pub(crate) use checkpoint::NoCheckpoint;
 pub(crate) use exec::{Command, ExecError, Outcome, overlay};
 pub(crate) use output::{Collected, Said, Stream, Told};
 pub(crate) use terminals::{Opening, TerminalError};
+pub(crate) use trees::Trees;
 
 use crate::body::{Body, Reached, Visit};
+use crate::clock;
 use crate::error::StartError;
 use crate::interface;
 use crate::node::Shared;
@@ -23,24 +30,34 @@ use crate::presence::ClientStream;
 use crate::run::{End, Run};
 use crate::run_file::{Kept, KeptSandbox, RunFile};
 use crate::spool::Folder;
+use artifacts::Brought;
 use capsule::Wish;
+use checkpoint::Base;
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use terminals::Terminals;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, RwLock, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use trees::Tree;
 use vitrine_capsule::Capsule;
 use vitrine_egress::{Mode, Policy, Rule};
 use vitrine_model::wire::{DialError, EgressBytes, Purpose};
-use vitrine_model::{EndReason, EpochMs, NetworkMode, NetworkPolicy, SandboxSpec, SchedulingReason};
+use vitrine_model::{CheckpointId, EndReason, EpochMs, NetworkMode, NetworkPolicy, SandboxSpec, SchedulingReason};
 
 /// How long a program in the sandbox may take to accept a connection.
 const DIAL_LIMIT: Duration = Duration::from_secs(5);
 /// What the gateway asks of the stream to a terminal, which answers any path.
 const TERMINAL_PATH: &str = "/terminal";
+/// How long a checkpoint may take to be unpacked before a fork begins.
+const TREE_LIMIT: Duration = Duration::from_secs(300);
+/// How long the end of a session waits for its last checkpoint.
+const LAST_CHECKPOINT_LIMIT: Duration = Duration::from_secs(120);
+/// How long somebody waits for artifacts to be brought.
+const BRING_LIMIT: Duration = Duration::from_secs(30);
 /// Where programs of a sandbox find their settings.
 const HOME: &str = "/root";
 
@@ -57,12 +74,22 @@ pub(crate) struct Sandbox {
     terminals: Terminals,
     /// The next run of the session finds its disk.
     stored: AtomicBool,
+    /// Held by who starts a program, and alone by who has it stand still or move again.
+    moving: RwLock<()>,
+    /// What the next checkpoint relies on; held by who makes one.
+    base: tokio::sync::Mutex<Base>,
+    brought: Mutex<Brought>,
+    /// What the workspace lies over.
+    _tree: Option<Arc<Tree>>,
 }
 
 /// What a sandbox session carries before it has a capsule.
 pub(crate) struct Carried {
     spec: SandboxSpec,
     folder: Arc<Folder>,
+    /// What earlier runs of the session left on this machine.
+    left: Option<KeptSandbox>,
+    tree: OnceCell<Arc<Tree>>,
 }
 
 impl Body for Sandbox {
@@ -70,21 +97,23 @@ impl Body for Sandbox {
     type Carried = Carried;
     type Claimed = SandboxCapsule;
 
-    fn carry(_: &Run, spec: SandboxSpec, folder: Arc<Folder>) -> Carried {
-        Carried { spec, folder }
+    fn carry(run: &Run, spec: SandboxSpec, folder: Arc<Folder>) -> Carried {
+        let left = run.shared.run_files.read(&run.assignment.session);
+        let left = left.and_then(|left| left.sandbox().cloned());
+        Carried { spec, folder, left, tree: OnceCell::new() }
     }
 
     async fn claim(run: &Run, carried: &Carried) -> Result<SandboxCapsule, StartError> {
         let shared = &run.shared;
         crate::upstream::check(&shared.outside, &crate::upstream::of(&run.assignment.upstream)).await?;
-        let left = shared.run_files.read(&run.assignment.session);
-        let disk = left.and_then(|left| Some(left.sandbox()?.disk.clone()));
+        let disk = carried.left.as_ref().map(|left| left.disk.clone());
         if disk.is_none() && run.assignment.expires_at.is_some() {
             // It was ready once: an empty one in its place would be a lie.
             return Err(capsule::gone());
         }
         let driver = carried.spec.isolation_driver.clone().filter(|driver| *driver != shared.config.sandbox.driver);
-        let wish = Wish { documents: carried.spec.documents, driver, disk, lower: None };
+        let lower = carried.find_tree(shared).await?;
+        let wish = Wish { documents: carried.spec.documents, driver, disk, lower };
         match wish.is_usual() {
             true => shared.sandboxes.claim().await,
             false => shared.sandboxes.make(wish).await,
@@ -116,8 +145,12 @@ impl Body for Sandbox {
 
     async fn adopt(run: &Run, carried: Carried, kept: &RunFile) -> Result<Self, StartError> {
         let upstream = crate::upstream::of(&run.assignment.upstream);
-        let left = kept.sandbox().cloned().unwrap_or_default();
+        let left = carried.left.clone().unwrap_or_default();
         let capsule = run.shared.sandboxes.maker.adopt(&kept.capsule, &left, &carried.spec, upstream).await?;
+        if let Err(error) = carried.find_tree(&run.shared).await {
+            // It is mounted, and nobody removes what a run's file names.
+            tracing::warn!(capsule = capsule.id(), %error, "what an adopted sandbox lies over was not found");
+        }
         let frozen = capsule.capsule.is_frozen();
         let sandbox = Sandbox::new(carried, capsule, frozen);
         sandbox.take_up(&run.shared).await;
@@ -130,7 +163,16 @@ impl Body for Sandbox {
 
     fn kept(&self) -> Kept {
         let stored = self.stored.load(Ordering::Relaxed);
-        Kept::Sandbox(KeptSandbox { stored, disk: self.capsule.disk.clone(), from: None })
+        let brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Whoever makes a checkpoint now has it written when it is made.
+        let last = self.base.try_lock().ok().and_then(|base| base.id().cloned());
+        Kept::Sandbox(KeptSandbox {
+            stored,
+            disk: self.capsule.disk.clone(),
+            from: self.spec.from.clone(),
+            last,
+            brought,
+        })
     }
 
     fn refused(&self, run: &Run) -> End {
@@ -142,7 +184,7 @@ impl Body for Sandbox {
         }
     }
 
-    async fn live(&self, run: &Run, expires_at: Option<EpochMs>) -> End {
+    async fn live(self: &Arc<Self>, run: &Run, expires_at: Option<EpochMs>) -> End {
         tokio::select! {
             end = self.life(run, expires_at) => end,
             never = refusals::tell(&self.capsule.egress, &run.reporter) => never,
@@ -155,7 +197,16 @@ impl Body for Sandbox {
         self.terminals.close(end.reason());
     }
 
-    async fn wind_up(&self, run: &Run, end: &End) -> EgressBytes {
+    async fn wind_up(self: &Arc<Self>, run: &Run, end: &End) -> EgressBytes {
+        let shared = &run.shared;
+        if !matches!(end, End::Dropped) {
+            self.keep_artifacts(shared).await;
+        }
+        if self.spec.checkpointed && matches!(end, End::Asked(_) | End::Own(_)) {
+            let underway = self.begin_checkpoint(shared, CheckpointId::new(clock::now(), &clock::entropy));
+            // What went wrong is told where it goes wrong.
+            let _ = timeout(LAST_CHECKPOINT_LIMIT, underway.kept).await;
+        }
         let egress = self.capsule.egress_bytes();
         match end {
             End::Stored => {
@@ -208,12 +259,27 @@ impl Reached for Sandbox {
     }
 }
 
+impl Carried {
+    /// The folder of the checkpoint that the workspace lies over.
+    async fn find_tree(&self, shared: &Shared) -> Result<Option<PathBuf>, StartError> {
+        let Some(from) = &self.spec.from else { return Ok(None) };
+        let find = || async {
+            let tree = timeout(TREE_LIMIT, fetch::tree(shared, &self.folder, from)).await;
+            let tree = tree.map_err(|late| StartError::failed("unpack the checkpoint", late))?;
+            tree.map_err(|error| StartError::failed("unpack the checkpoint", error))
+        };
+        Ok(Some(self.tree.get_or_try_init(find).await?.path.clone()))
+    }
+}
+
 impl Sandbox {
     fn new(carried: Carried, capsule: SandboxCapsule, frozen: bool) -> Self {
         let mut environment = capsule.environment.clone();
         overlay(&mut environment, vec![("HOME".into(), HOME.into())]);
         let own = carried.spec.env.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned()));
         overlay(&mut environment, own.collect());
+        let left = carried.left.unwrap_or_default();
+        let base = left.last.or_else(|| carried.spec.from.clone()).map_or(Base::Nothing, Base::Kept);
         Self {
             capsule,
             spec: carried.spec,
@@ -223,6 +289,10 @@ impl Sandbox {
             closing: CancellationToken::new(),
             terminals: Terminals::default(),
             stored: AtomicBool::new(false),
+            moving: RwLock::default(),
+            base: tokio::sync::Mutex::new(base),
+            brought: Mutex::new(left.brought),
+            _tree: carried.tree.into_inner(),
         }
     }
 
@@ -258,6 +328,19 @@ impl Sandbox {
     /// Whether its programs stand still.
     pub(crate) fn is_frozen(&self) -> bool {
         *self.frozen.borrow()
+    }
+
+    /// Brings what lies in the folder of artifacts, as far as it goes in time.
+    pub(crate) async fn keep_artifacts(&self, shared: &Shared) {
+        let session = &self.folder.owner.session;
+        if let Err(error) = self.collect_artifacts(&shared.config.carried).await {
+            tracing::warn!(%session, %error, "a sandbox's artifacts could not be copied");
+        }
+        match timeout(BRING_LIMIT, shared.publisher.bring(&self.folder)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(setback)) => tracing::warn!(%session, %setback, "a sandbox's artifacts are not at the server yet"),
+            Err(_) => tracing::info!(%session, "a sandbox's artifacts are brought after its end"),
+        }
     }
 
     /// From now on its disk is the session's, whatever becomes of the capsule.

@@ -80,7 +80,7 @@ impl Sandbox {
             user: User::Root,
             stdio: Stdio::Terminal { cols: opening.cols, rows: opening.rows },
         };
-        let process = self.capsule().exec(exec).await.map_err(ExecError::from)?;
+        let process = self.start(exec).await?;
         self.terminals.keep(created_at, process, shared).ok_or(ExecError::Lost.into())
     }
 }

@@ -178,10 +178,13 @@ impl Spool {
         self.lock().values().filter(|entry| !entry.lives).map(|entry| entry.folder.clone()).collect()
     }
 
-    /// Forgets a folder and all that is in it.
+    /// Forgets a folder and all that is in it, unless another run of its session has taken its place.
     fn remove(&self, folder: &Folder) -> io::Result<()> {
-        std::fs::remove_dir_all(&folder.path)?;
-        self.lock().remove(&folder.owner.session);
+        let mut folders = self.lock();
+        if folders.get(&folder.owner.session).is_some_and(|entry| entry.folder.owner == folder.owner) {
+            std::fs::remove_dir_all(&folder.path)?;
+            folders.remove(&folder.owner.session);
+        }
         Ok(())
     }
 

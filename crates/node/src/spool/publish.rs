@@ -59,12 +59,18 @@ impl Publisher {
 
     /// What is asked or brought for a run.
     pub(crate) fn request(&self, folder: &Folder, object: Object) -> ObjectRequest {
-        ObjectRequest {
-            machine: self.machine.clone(),
-            epoch: self.epoch.load(Ordering::Acquire),
-            session: folder.owner.session.clone(),
-            generation: folder.owner.generation,
-            run: folder.owner.run.clone(),
+        self.requests(folder)(object)
+    }
+
+    /// The same for one object after the other.
+    pub(crate) fn requests(&self, folder: &Folder) -> impl Fn(Object) -> ObjectRequest + Send + use<> {
+        let (machine, epoch, owner) = (self.machine.clone(), self.epoch.clone(), folder.owner.clone());
+        move |object| ObjectRequest {
+            machine: machine.clone(),
+            epoch: epoch.load(Ordering::Acquire),
+            session: owner.session.clone(),
+            generation: owner.generation,
+            run: owner.run.clone(),
             object,
         }
     }

@@ -249,7 +249,14 @@ impl FakeServer {
             .cloned()
             .collect();
         let (epoch, token) = (rows.registrations, "t".into());
-        Registered { epoch, token, beat_ms: 1_000, lease_ms: 45_000, adopted, stored: Vec::new() }
+        Registered {
+            epoch,
+            token,
+            beat_ms: 1_000,
+            lease_ms: 45_000,
+            adopted,
+            stored: rows.stored.keys().cloned().collect(),
+        }
     }
 
     async fn assignments(&self, request: AssignmentsRequest) -> Assignments {

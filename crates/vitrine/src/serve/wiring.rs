@@ -248,6 +248,7 @@ fn node_config(
             pause_disk_after: Duration::from_millis(config.sandboxes.pause_disk_after_ms),
             driver: config.isolation.driver.clone(),
             runtimes: config.isolation.runtimes.iter().map(|runtime| runtime.0.clone()).collect(),
+            ..SandboxConfig::default()
         },
     }
 }

@@ -1,5 +1,6 @@
 //! What the interface of a sandbox's run answers: the bodies and answers are the public API's own.
 
+mod checkpoint;
 mod code;
 mod documents;
 mod exec;
@@ -47,6 +48,8 @@ pub(crate) fn router(shared: Arc<Shared>, door: Door, sandbox: Arc<Sandbox>) -> 
         .route("/network", put(network::change))
         .route("/runtime", get(network::runtime))
         .route("/documents/convert", post(documents::convert))
+        .route("/checkpoint", post(checkpoint::make))
+        .route("/checkpoint/restore", post(checkpoint::restore))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         // The disk bounds what is put.
         .route("/fs/raw", get(raw::read).put(raw::write))
