@@ -73,8 +73,7 @@ impl Encoder {
     ) -> Result<Option<Coded>, EncoderError> {
         let (width, height) = self.decode(jpeg)?;
         let wanted = (width, height, thrift);
-        let fits =
-            self.stream.as_ref().is_some_and(|stream| (stream.width, stream.height, stream.thrift) == wanted);
+        let fits = self.stream.as_ref().is_some_and(|stream| (stream.width, stream.height, stream.thrift) == wanted);
         if !fits {
             self.stream = None;
         }

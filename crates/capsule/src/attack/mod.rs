@@ -236,8 +236,8 @@ fn could_not(error: CapsuleError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NATIVE, NativeConfig};
     use crate::image::{Definition, Settings, Store};
+    use crate::{NATIVE, NativeConfig};
     use std::ops::ControlFlow;
 
     fn rootfs() -> PathBuf {

@@ -33,8 +33,10 @@ impl Machine {
 
     pub async fn with(image_name: &str, slots_max: u32) -> Self {
         let installed = ["/usr/bin/crun", "/usr/sbin/runc", "/usr/bin/runc"].map(Path::new).into_iter();
-        let runtimes: BTreeMap<&str, &Path> =
-            installed.filter(|path| path.exists()).filter_map(|path| Some((path.file_name()?.to_str()?, path))).collect();
+        let runtimes: BTreeMap<&str, &Path> = installed
+            .filter(|path| path.exists())
+            .filter_map(|path| Some((path.file_name()?.to_str()?, path)))
+            .collect();
         let runtimes = runtimes.into_iter().map(|(name, path)| runtime(name, path)).collect();
         Self::make(image_name, slots_max, runtimes).await
     }

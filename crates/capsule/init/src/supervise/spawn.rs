@@ -57,9 +57,9 @@ fn find(program: &str, exec: &Exec) -> Option<PathBuf> {
     let path = &exec.env.iter().rfind(|(name, _)| name == "PATH")?.1;
     // What is not absolute depends on the program's own directory.
     let folders = path.split(':').map(Path::new).take_while(|folder| folder.is_absolute());
-    folders.map(|folder| folder.join(program)).find(|place| {
-        place.is_file() && rustix::fs::access(place, Access::EXEC_OK).is_ok()
-    })
+    folders
+        .map(|folder| folder.join(program))
+        .find(|place| place.is_file() && rustix::fs::access(place, Access::EXEC_OK).is_ok())
 }
 
 fn start(mut command: Command, exec: &Exec) -> io::Result<Child> {
