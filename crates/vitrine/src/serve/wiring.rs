@@ -200,7 +200,11 @@ fn server_config(config: &Config) -> ServerConfig {
         artifacts_kept_ms: config.artifacts.kept_ms,
         artifact_bytes_max: ServerConfig::default().artifact_bytes_max.max(config.artifacts.file_bytes_max),
         profile_bytes_max: config.profiles.bytes_max,
-        gateway: GatewayConfig { upload_bytes_max: config.artifacts.file_bytes_max, ..GatewayConfig::default() },
+        gateway: GatewayConfig {
+            upload_bytes_max: config.artifacts.file_bytes_max,
+            preview_domain: config.previews.domain.clone(),
+            ..GatewayConfig::default()
+        },
         webhooks: WebhookConfig { allow_private: config.webhooks.allow_private, ..WebhookConfig::default() },
         ..ServerConfig::default()
     }
