@@ -124,6 +124,8 @@ pub struct Sandboxes {
     pub reserve_mb: u32,
     /// All that one may write.
     pub disk_bytes: u64,
+    /// All that a machine keeps of checkpoints that sandboxes began as.
+    pub checkpoints_bytes_max: u64,
     /// Frozen for so long, a paused one moves to disk.
     pub pause_disk_after_ms: u64,
     /// Paused for so long, one is ended; 0 = never.
@@ -298,6 +300,7 @@ impl Default for Config {
                 pool: 8,
                 reserve_mb: 64,
                 disk_bytes: 10 * GIBIBYTE,
+                checkpoints_bytes_max: 20 * GIBIBYTE,
                 pause_disk_after_ms: 10 * MINUTE_MS,
                 kept_paused_ms: 30 * 24 * 60 * MINUTE_MS,
             },

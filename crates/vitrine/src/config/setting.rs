@@ -102,6 +102,12 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
     ("sandboxes.reserve_mb", Number, Long, "Memory that placement counts for a sandbox"),
     ("sandboxes.disk_bytes", Number, Long, "All that a sandbox may write"),
     (
+        "sandboxes.checkpoints_bytes_max",
+        Number,
+        Long,
+        "Disk that a machine keeps unpacked checkpoints on, for the next sandbox that begins with one",
+    ),
+    (
         "sandboxes.pause_disk_after_ms",
         Number,
         Long,

@@ -249,10 +249,10 @@ fn node_config(
             },
             documents,
             disk_bytes: config.sandboxes.disk_bytes,
+            checkpoints_bytes_max: config.sandboxes.checkpoints_bytes_max,
             pause_disk_after: Duration::from_millis(config.sandboxes.pause_disk_after_ms),
             driver: config.isolation.driver.clone(),
             runtimes: config.isolation.runtimes.iter().map(|runtime| runtime.0.clone()).collect(),
-            ..SandboxConfig::default()
         },
     }
 }
