@@ -57,7 +57,7 @@ impl Language {
     }
 
     /// What runs a file.
-    fn from_file(self, file: String) -> Vec<String> {
+    fn with_file(self, file: String) -> Vec<String> {
         match self {
             Language::TypeScript | Language::JavaScript => vec!["bun".into(), "run".into(), file],
             Language::Python => vec!["python3".into(), "-c".into(), PYTHON.into(), file],
@@ -76,7 +76,7 @@ pub(super) async fn run(
         return answer(&interface, &headers, command, async {}).await;
     }
     let file = format!("{FOLDER}/{}.{}", clock::unique(), wanted.language.extension());
-    let command = wanted.circumstances.command(wanted.language.from_file(file.clone()))?;
+    let command = wanted.circumstances.command(wanted.language.with_file(file.clone()))?;
     write(&interface, file.clone(), wanted.code).await?;
     let sandbox = interface.sandbox.clone();
     let removed = async move {
