@@ -80,7 +80,7 @@ async fn output_is_cut_and_memory_is_told() {
     assert_eq!((&answer["stderr"], &answer["exitCode"]), (&json!("end\n"), &json!(0)));
     // The assignment's limit is a gibibyte.
     let answer = lab.sh("python3 -c 'x = bytearray(3 * 1024**3)'").await;
-    assert_eq!((&answer["outOfMemory"], &answer["exitCode"] == &json!(0)), (&json!(true), false), "{answer}");
+    assert_eq!((&answer["outOfMemory"], answer["exitCode"] == json!(0)), (&json!(true), false), "{answer}");
     assert_eq!(lab.sh("false").await["outOfMemory"], false);
     lab.finish().await;
 }
