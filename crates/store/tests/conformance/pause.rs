@@ -251,7 +251,8 @@ pub async fn a_restarted_node_keeps_frozen_and_stored_ones(world: World) -> Outc
     let adopted: Vec<_> = registration.adopted.iter().map(|session| (session.id.clone(), session.desired)).collect();
     assert_eq!(adopted, [(frozen.id.clone(), Desired::Pause), (pausing.id.clone(), Desired::Pause)]);
     assert_eq!(registration.stored, std::slice::from_ref(&stored.id));
-    assert_eq!(registration.dropped.iter().map(|session| session.id.clone()).collect::<Vec<_>>(), [gone.id.clone()]);
+    let dropped: Vec<_> = registration.dropped.iter().map(|session| &session.id).collect();
+    assert_eq!(dropped, [&gone.id]);
     assert_eq!(world.read(&gone).await.end_reason, Some(EndReason::ProcessLost));
     assert_eq!(node.took(&pausing, StepKind::Paused).await.status, Status::Paused);
     assert_eq!(world.read(&stored).await.machine_epoch, node.epoch);
