@@ -6,13 +6,14 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { peers } from './peers.mjs';
-import { create, end, exec, gone, rest, run, Server } from './server.mjs';
+import { create, end, exec, gone, run, Server } from './server.mjs';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 30);
 const BURST = Number(process.env.BENCH_BURST ?? 100);
 const LIVE = Number(process.env.BENCH_LIVE ?? 200);
 const STAGGER_MS = 200;
-const POOL = 4;
+const POOL = 8;
+const REST_MS = 200;
 const MEGABYTE = 1_000_000;
 
 const at = (values, share) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
@@ -44,12 +45,13 @@ async function times(count, work) {
 }
 
 /** Vitrine as a peer: POST, wait until ready, exec, over kept connections. */
-function ours(title, server, warm) {
+function ours(title, server) {
   const free = [];
   return {
     name: title,
     start() {},
-    rest: () => rest(server, warm ? POOL : 0),
+    /** The pool fills again meanwhile. */
+    rest: () => pause(REST_MS),
     /** What a client has open before it begins. */
     async connect(count) {
       while (free.length < count) free.push(await server.connection());
@@ -58,8 +60,11 @@ function ours(title, server, warm) {
       const connection = free.pop() ?? (await server.connection());
       const id = await create(connection);
       await run(connection, id, 'true');
-      free.push(connection);
-      return { remove: () => gone(connection, id) };
+      const remove = async () => {
+        await gone(connection, id);
+        free.push(connection);
+      };
+      return { remove };
     },
     stop: () => free.forEach((connection) => connection.close()),
   };
@@ -293,7 +298,7 @@ try {
     const here = peers.filter((peer) => peer.available());
     const absent = peers.filter((peer) => !here.includes(peer)).map((peer) => peer.name);
     if (absent.length) console.log(`not installed, left out: ${absent.join(', ')}`);
-    const [pooled, fresh] = [ours('vitrine, warm pool', warm, true), ours('vitrine, no pool', cold, false)];
+    const [pooled, fresh] = [ours('vitrine, warm pool', warm), ours('vitrine, no pool', cold)];
     await createToFirstCommand([pooled, fresh, ...here]);
     target('create to first command, warm, p50', p50(pooled.result.sequential), 5);
     target('create to first command, cold, p50', p50(fresh.result.sequential), 25);

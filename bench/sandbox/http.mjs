@@ -7,26 +7,40 @@ const CRLF2 = Buffer.from('\r\n\r\n');
 
 export class Connection {
   #socket;
+  #url;
   #head;
   #received = Buffer.alloc(0);
   #wake = () => {};
+  #failed = null;
 
   static async open(url, key) {
-    const { hostname, port } = new URL(url);
     const connection = new Connection();
-    connection.#socket = connect({ host: hostname, port: Number(port), noDelay: true });
-    await once(connection.#socket, 'connect');
-    connection.#head = `Host: ${hostname}:${port}\r\nAuthorization: Bearer ${key}\r\n`;
-    const ended = () => {
-      connection.failed = new Error('the server closed the connection');
-      connection.#wake();
-    };
-    connection.#socket.on('data', (data) => {
-      connection.#received = connection.#received.length ? Buffer.concat([connection.#received, data]) : data;
-      connection.#wake();
-    });
-    connection.#socket.on('error', ended).on('close', ended);
+    connection.#url = new URL(url);
+    connection.#head = `Host: ${connection.#url.host}\r\nAuthorization: Bearer ${key}\r\n`;
+    await connection.#connect();
     return connection;
+  }
+
+  async #connect() {
+    this.#failed = null;
+    this.#received = Buffer.alloc(0);
+    const socket = connect({ host: this.#url.hostname, port: Number(this.#url.port), noDelay: true });
+    await once(socket, 'connect');
+    const ended = () => {
+      this.#failed = new Error('the server closed the connection');
+      this.#wake();
+    };
+    socket.on('data', (data) => {
+      this.#received = this.#received.length ? Buffer.concat([this.#received, data]) : data;
+      this.#wake();
+    });
+    socket.on('error', ended).on('close', ended);
+    this.#socket = socket;
+  }
+
+  /** A server closes what was idle for long; whoever asks again connects again. */
+  async #ready() {
+    if (this.#failed) await this.#connect();
   }
 
   close() {
@@ -37,6 +51,7 @@ export class Connection {
     const text = body === undefined ? '' : JSON.stringify(body);
     const type = text && 'Content-Type: application/json\r\n';
     const length = `Content-Length: ${Buffer.byteLength(text)}\r\n`;
+    await this.#ready();
     this.#socket.write(`${method} ${path} HTTP/1.1\r\n${this.#head}${type}${length}\r\n${text}`);
     const { status, headers } = await this.#answer();
     const answer = JSON.parse((await this.#take(Number(headers['content-length']))).toString());
@@ -46,6 +61,7 @@ export class Connection {
 
   /** Sends `count` times the same bytes as one body. */
   async upload(path, piece, count) {
+    await this.#ready();
     this.#socket.write(`PUT ${path} HTTP/1.1\r\n${this.#head}Content-Length: ${piece.length * count}\r\n\r\n`);
     for (let sent = 0; sent < count; sent += 1) {
       if (!this.#socket.write(piece)) await once(this.#socket, 'drain');
@@ -57,6 +73,7 @@ export class Connection {
 
   /** Receives a body of known length and drops it; answers how long it is. */
   async download(path) {
+    await this.#ready();
     this.#socket.write(`GET ${path} HTTP/1.1\r\n${this.#head}\r\n`);
     const { status, headers } = await this.#answer();
     if (status >= 300) throw new Error(`${status} GET ${path}`);
@@ -88,9 +105,9 @@ export class Connection {
   }
 
   #more() {
-    if (this.failed) throw this.failed;
+    if (this.#failed) throw this.#failed;
     const { promise, resolve, reject } = Promise.withResolvers();
-    this.#wake = () => (this.failed ? reject(this.failed) : resolve());
+    this.#wake = () => (this.#failed ? reject(this.#failed) : resolve());
     return promise;
   }
 }

@@ -85,17 +85,6 @@ export async function gone(connection, id) {
   }
 }
 
-/** Waits until as many warm sandboxes wait as there should be, and the machine has nothing else to do. */
-export async function rest(server, size) {
-  for (;;) {
-    const text = await (await fetch(`${server.url}/metrics`)).text();
-    const warm = /^vitrine_pool_warm\{[^}]*kind="sandbox"[^}]*\} (\d+)/m.exec(text);
-    if (!warm || Number(warm[1]) >= size) break;
-    await pause(20);
-  }
-  await pause(30);
-}
-
 async function freePort() {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
