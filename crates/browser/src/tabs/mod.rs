@@ -33,6 +33,8 @@ use vitrine_cdp::{CdpError, Connection, Missed, Session};
 pub const TABS_MAX: usize = 256;
 /// Between two looks at the browser's list.
 const LIST_PAUSE: Duration = Duration::from_millis(50);
+/// What a warm browser's own page shows.
+const BLANK: &str = "about:blank";
 
 /// A handle to the tabs of one browser; clones share it. What runs for it ends with the last one.
 #[derive(Clone)]
@@ -206,12 +208,11 @@ impl Shared {
         });
     }
 
-    /// A tab is attached: it is one of the list from now on, and in front.
+    /// A tab is attached: it is one of the list from now on, and the active one when nothing came to the front since.
     fn seat(&self, info: &TargetInfo, session: Session) {
         let mut seats = self.seats();
         let Some(seat) = seats.known.get_mut(&info.target_id) else { return };
         seat.session = Some(session);
-        seats.fronts.push(info.target_id.clone());
         self.list.send_modify(|list| {
             list.tabs = list.tabs.iter().cloned().chain([Tab::new(info)]).collect();
         });
@@ -238,6 +239,9 @@ impl Shared {
             gone
         });
         self.choose_active(&seats);
+        // Chromium lists them in no order. Of those that were there before anybody looked, one that shows something is in front.
+        let mut pages: Vec<_> = pages.iter().collect();
+        pages.sort_by_key(|page| page.url != BLANK);
         for page in pages {
             if let Some(seat) = seats.known.get(&page.target_id) {
                 let mut news = false;
@@ -249,6 +253,7 @@ impl Shared {
                 let wake = Arc::new(Notify::new());
                 let task = tasks.spawn(follow::follow(self.clone(), page.clone(), wake.clone()));
                 seats.known.insert(page.target_id.clone(), Seat { task, wake, session: None, screen: Weak::new() });
+                seats.fronts.push(page.target_id.clone());
             }
         }
     }

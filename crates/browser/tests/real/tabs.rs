@@ -100,6 +100,26 @@ async fn the_list_follows_what_is_opened_changed_activated_and_closed() {
     }
 }
 
+/// A script is often done opening pages before the first person looks.
+#[tokio::test]
+async fn a_page_that_was_there_before_anybody_looked_is_in_front_of_the_blank_one() {
+    for build in BUILDS {
+        let host = LocalHost::new();
+        let browser = start(&host, &host.launch(build)).await;
+        let client = browser.connection().await.expect("connection");
+        // Chromium lists by ids, which are random: once could be luck.
+        for _ in 0..4 {
+            let page = create(&client, "data:text/html,<title>Here</title>").await;
+            let tabs = Tabs::open(client.clone(), Settings::default()).await.expect("tabs");
+            let listed = until(&mut tabs.watch(), "both tabs", |list| list.tabs.len() == 2).await;
+            assert_eq!(listed.active.as_ref(), Some(&page), "{build:?}");
+            client.call(CloseTarget { target_id: page }).await.expect("closed");
+            until(&mut tabs.watch(), "one tab", |list| list.tabs.len() == 1).await;
+        }
+        browser.close(GRACE).await;
+    }
+}
+
 #[tokio::test]
 async fn a_crashed_tab_says_so_until_it_is_loaded_again() {
     for build in BUILDS {
