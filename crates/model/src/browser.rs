@@ -1,6 +1,6 @@
 //! What a client can ask of a browser session.
 
-use crate::{EpochMs, Feature, Proxy};
+use crate::{EmbedSpec, EpochMs, Feature, Proxy};
 use serde::{Deserialize, Serialize};
 
 /// Memory tier, on top of a fixed base for the browser itself.
@@ -149,6 +149,9 @@ pub struct BrowserSpec {
     /// A saved profile, unique in its organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile_key: Option<String>,
+    /// Minutes pay for it, and a page in somebody's page shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embed: Option<EmbedSpec>,
 }
 
 /// What a HAR file is to hold.

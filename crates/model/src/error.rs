@@ -20,6 +20,14 @@ pub enum Code {
     PlanLimitExceeded,
     InvalidState,
     ProfileInUse,
+    /// The balance of minutes is too small.
+    InsufficientMinutes,
+    /// An idempotency key came with another request.
+    IdempotencyConflict,
+    /// Nothing says where an embed session is to run.
+    MissingRegion,
+    /// Not an origin, or not a pattern of a documented form.
+    InvalidOrigin,
     CapabilityDisabled,
     DiskFull,
     NotImplemented,

@@ -24,10 +24,25 @@ pub enum Scope {
     Files,
     /// Its terminals.
     Terminal,
+    /// To its page: the token of an embed session's `login_url`.
+    Login,
+    /// One exchange for a token of the scope `page`.
+    Entry,
+    /// What the page of an embed session does: look, act, files, calls.
+    Page,
 }
 
 impl Scope {
-    const ALL: [Scope; 5] = [Scope::Cdp, Scope::View, Scope::Control, Scope::Files, Scope::Terminal];
+    const ALL: [Scope; 8] = [
+        Scope::Cdp,
+        Scope::View,
+        Scope::Control,
+        Scope::Files,
+        Scope::Terminal,
+        Scope::Login,
+        Scope::Entry,
+        Scope::Page,
+    ];
 
     /// The word in the token.
     pub fn as_str(self) -> &'static str {
@@ -37,6 +52,9 @@ impl Scope {
             Scope::Control => "control",
             Scope::Files => "files",
             Scope::Terminal => "terminal",
+            Scope::Login => "login",
+            Scope::Entry => "entry",
+            Scope::Page => "page",
         }
     }
 }

@@ -274,8 +274,9 @@ pub enum Purpose {
     /// One question of the discovery endpoints: counts for nothing.
     Discovery,
     /// A viewer of the live picture: the stream speaks WebSocket, as `docs/api/live-view.md` says. Counts for the idle time;
-    /// for `active` too when it may act.
-    View { control: bool },
+    /// for `active` too when it may act. `calls`: it is the page of an embed session, and may call the embed API's methods
+    /// as far as the session's policy lets it.
+    View { control: bool, calls: bool },
     /// The run's own HTTP interface (files, commands, screenshots, upstream): a request counts where it says so.
     Run,
     /// A terminal of a sandbox: the stream speaks WebSocket, as `docs/api/sandboxes.md` says. Counts for `active`. From

@@ -17,7 +17,7 @@ struct Viewer(WebSocketStream<ClientStream>);
 
 impl Viewer {
     async fn come(lab: &Lab, control: bool) -> Self {
-        let (stream, path) = lab.dial(Purpose::View { control }).await;
+        let (stream, path) = lab.dial(Purpose::View { control, calls: false }).await;
         assert_eq!(path, "/view");
         let (mut socket, _) = client_async(format!("ws://localhost{path}"), stream).await.unwrap();
         let start = json!({ "type": "start", "version": 1, "codings": ["jpeg"] });

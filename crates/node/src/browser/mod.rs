@@ -220,7 +220,7 @@ impl Reached for BrowserRun {
         Box::pin(async move {
             match visit.purpose {
                 Purpose::Client | Purpose::Discovery => self.devtools(visit).await,
-                Purpose::View { control } => Ok((self.view(visit, control).await?, VIEW_PATH.into())),
+                Purpose::View { control, .. } => Ok((self.view(visit, control).await?, VIEW_PATH.into())),
                 Purpose::Run => {
                     let router = interface::browser::router(visit.shared.clone(), self);
                     Ok((visit.answer(None, |stream| interface::serve(router, stream)), String::new()))

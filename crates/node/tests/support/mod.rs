@@ -371,5 +371,6 @@ pub fn spec() -> BrowserSpec {
         captcha: false,
         har: None,
         profile_key: None,
+        embed: None,
     }
 }

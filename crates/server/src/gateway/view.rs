@@ -48,7 +48,7 @@ pub(super) async fn socket(
     let joined = async {
         let token = query.text("token").unwrap_or_default();
         let (access, control) = gateway.admit_page(session(&id)?, token, Want::Picture).await?;
-        gateway.connect(&parts, upgrade, access, Purpose::View { control }, None).await
+        gateway.connect(&parts, upgrade, access, Purpose::View { control, calls: false }, None).await
     };
     gateway.told(joined.await)
 }

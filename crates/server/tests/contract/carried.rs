@@ -307,7 +307,10 @@ async fn a_live_view_opens_by_its_token_until_it_is_revoked_or_expires() {
     let looking = watch(&harness, &id, own).await.unwrap();
     let acting = watch(&harness, &id, &token(&control)).await.unwrap();
     let purposes: Vec<_> = harness.machine.dials.lock().unwrap().iter().map(|dial| dial.purpose).collect();
-    assert_eq!(purposes, [Purpose::View { control: false }, Purpose::View { control: true }]);
+    assert_eq!(
+        purposes,
+        [Purpose::View { control: false, calls: false }, Purpose::View { control: true, calls: false }]
+    );
     let cdp = session.body["cdpUrl"].as_str().unwrap().split_once("token=").unwrap().1;
     for wrong in ["", "x", cdp] {
         assert_eq!(watch(&harness, &id, wrong).await.unwrap_err().status, 401, "{wrong}");

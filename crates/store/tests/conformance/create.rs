@@ -107,6 +107,7 @@ pub async fn everything_asked_for_is_stored(world: World) -> Outcome {
         captcha: true,
         har: Some(HarSpec { secrets_kept: true, body_bytes_max: 7 }),
         profile_key: None,
+        embed: None,
     };
     let made = world.create(&world.new_session(&organization, asked.clone())).await;
     let read = world.read(&made).await;

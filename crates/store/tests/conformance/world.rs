@@ -72,6 +72,7 @@ pub fn spec() -> BrowserSpec {
         captcha: false,
         har: None,
         profile_key: None,
+        embed: None,
     }
 }
 

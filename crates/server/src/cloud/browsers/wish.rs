@@ -143,6 +143,7 @@ impl Wish {
             captcha: self.captcha,
             har: self.har,
             profile_key: self.profile_key,
+            embed: None,
         }
     }
 }
