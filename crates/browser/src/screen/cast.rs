@@ -252,10 +252,10 @@ impl Pace {
         Pace { due: Instant::now() }
     }
 
-    /// Counts from when this frame was due, so that delays do not add up, but not from long before it came: after a still
-    /// stretch frames would come in a burst.
+    /// Counts from when this frame was due, so that delays do not add up, but from no longer ago than one frame lasts: after a
+    /// still stretch frames would come in a burst.
     fn arrived(&mut self, rate_max: u32) {
         let (now, interval) = (Instant::now(), Duration::from_secs(1) / rate_max.max(1));
-        self.due = (self.due + interval).max(now - interval / 2);
+        self.due = (self.due + interval).max(now - interval);
     }
 }
