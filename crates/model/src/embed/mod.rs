@@ -1,7 +1,9 @@
 //! What an embed session is beside a browser: minutes that pay for it, origins that may frame it, and a policy.
 
+pub mod origin;
 pub mod policy;
 
+pub use origin::{EmbedOrigin, OriginError};
 pub use policy::{Capability, Group, InteractionMode, Policy, PolicySnapshot};
 
 use serde::{Deserialize, Serialize};
