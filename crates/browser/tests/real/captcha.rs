@@ -1,16 +1,14 @@
 //! CAPTCHAs: noticed in look-alikes of every kind, answered, and never a danger to who watches.
 
 use crate::host::LocalHost;
+use crate::site::{Reply, path, site};
 use crate::{BUILDS, SOON, evaluate, first_page, start};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 use vitrine_browser::Build;
 use vitrine_browser::captcha::{Answer, Captcha, Challenge, Event, Kind, Solve};
@@ -44,31 +42,17 @@ const WIDGETS: [(Kind, &str, &str); 8] = [
 ];
 
 /// The path names the page: `/all`, `/frame` (in another site's frame), a widget's number, or nothing.
-async fn site() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
-    let port = listener.local_addr().expect("address").port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut request = vec![0; 8192];
-                let Ok(read @ 1..) = stream.read(&mut request).await else { return };
-                let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                let path = request.split(' ').nth(1).unwrap_or_default();
-                let body = match path {
-                    "/all" => WIDGETS.map(|(.., html)| html).concat(),
-                    "/frame" => format!("<iframe src='http://127.0.0.1:{port}/0'></iframe>"),
-                    _ => path[1..].parse().map_or("plain", |number: usize| WIDGETS[number].2).to_owned(),
-                };
-                let page = format!("<!doctype html><script>taken = token => window.told = token</script>{body}");
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{page}",
-                    page.len()
-                );
-                let _ = stream.write_all(answer.as_bytes()).await;
-            });
-        }
-    });
-    port
+async fn widgets() -> u16 {
+    site(|request| {
+        let host = request.lines().find_map(|line| line.strip_prefix("Host: ")).unwrap_or_default();
+        let body = match path(request) {
+            "/all" => WIDGETS.map(|(.., html)| html).concat(),
+            "/frame" => format!("<iframe src='http://{}/0'></iframe>", host.replace("localhost", "127.0.0.1")),
+            path => path[1..].parse().map_or("plain", |number: usize| WIDGETS[number].2).to_owned(),
+        };
+        Reply::html(format!("<!doctype html><script>taken = token => window.told = token</script>{body}"))
+    })
+    .await
 }
 
 async fn visit(page: &Session, url: String) {
@@ -88,7 +72,7 @@ async fn detected(captcha: &mut Captcha) -> Challenge {
 
 #[tokio::test]
 async fn every_kind_is_noticed_once_for_each_load() {
-    let port = site().await;
+    let port = widgets().await;
     for build in BUILDS {
         let host = LocalHost::new();
         let browser = start(&host, &host.launch(build)).await;
@@ -114,7 +98,7 @@ async fn every_kind_is_noticed_once_for_each_load() {
 
 #[tokio::test]
 async fn one_that_comes_later_or_in_a_frame_is_noticed() {
-    let port = site().await;
+    let port = widgets().await;
     let host = LocalHost::new();
     let browser = start(&host, &host.launch(Build::HeadlessShell)).await;
     let connection = browser.connection().await.expect("connection");
@@ -160,7 +144,7 @@ fn token(token: &str) -> Answer {
 
 #[tokio::test]
 async fn the_page_takes_the_solvers_answer() {
-    let port = site().await;
+    let port = widgets().await;
     for build in BUILDS {
         let host = LocalHost::new();
         let browser = start(&host, &host.launch(build)).await;
@@ -193,7 +177,7 @@ async fn the_page_takes_the_solvers_answer() {
 
 #[tokio::test]
 async fn a_solver_that_fails_and_a_page_that_takes_nothing_are_told() {
-    let port = site().await;
+    let port = widgets().await;
     let host = LocalHost::new();
     let browser = start(&host, &host.launch(Build::HeadlessShell)).await;
     let connection = browser.connection().await.expect("connection");
@@ -220,7 +204,7 @@ async fn a_solver_that_fails_and_a_page_that_takes_nothing_are_told() {
 
 #[tokio::test]
 async fn a_page_that_hangs_or_floods_holds_up_no_other() {
-    let port = site().await;
+    let port = widgets().await;
     let host = LocalHost::new();
     let browser = start(&host, &host.launch(Build::HeadlessShell)).await;
     let connection = browser.connection().await.expect("connection");

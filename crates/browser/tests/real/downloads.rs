@@ -1,10 +1,8 @@
 //! Downloads, also by a client that has a folder of its own.
 
 use crate::host::LocalHost;
+use crate::site::{Reply, path, site};
 use crate::{BUILDS, SOON, evaluate, open, start};
-use std::net::Ipv4Addr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 use vitrine_browser::Host;
 use vitrine_browser::downloads::{Download, Downloads, State, allow};
@@ -16,29 +14,14 @@ use vitrine_cdp::{Connection, Session};
 const BODY: &str = "the whole report";
 
 /// `/file` is a download, `/slow` one that never ends, all else a page.
-async fn site() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
-    let port = listener.local_addr().expect("address").port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut request = [0; 4096];
-                let Ok(read @ 1..) = stream.read(&mut request).await else { return };
-                let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                let file = "Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=\"report.pdf\"";
-                let answer = match request.split(' ').nth(1) {
-                    Some("/file") => format!("{file}\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len()),
-                    Some("/slow") => format!("{file}\r\nContent-Length: 1000000\r\n\r\n{BODY}"),
-                    _ => "Content-Type: text/html\r\nContent-Length: 2\r\n\r\nhi".into(),
-                };
-                let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{answer}").as_bytes()).await;
-                if request.starts_with("GET /slow") {
-                    let _ = stream.read(&mut [0; 1]).await;
-                }
-            });
-        }
-    });
-    port
+async fn files() -> u16 {
+    let head = "Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=\"report.pdf\"";
+    site(move |request| match path(request) {
+        "/file" => Reply::new(head, BODY),
+        "/slow" => Reply::new(head, BODY).promising(1_000_000),
+        _ => Reply::html("hi"),
+    })
+    .await
 }
 
 async fn download(page: &Session, path: &str) {
@@ -90,7 +73,7 @@ async fn name_by_guid(client: &Connection, folder: &str, context: Option<Browser
 
 #[tokio::test]
 async fn a_file_is_found_wherever_a_client_has_it_put() {
-    let port = site().await;
+    let port = files().await;
     for build in BUILDS {
         let host = LocalHost::new();
         let browser = start(&host, &host.launch(build)).await;
@@ -143,7 +126,7 @@ async fn a_file_is_found_wherever_a_client_has_it_put() {
 
 #[tokio::test]
 async fn one_under_way_is_told_with_what_has_come() {
-    let port = site().await;
+    let port = files().await;
     let host = LocalHost::new();
     let browser = start(&host, &host.launch(vitrine_browser::Build::HeadlessShell)).await;
     let ours = browser.connection().await.expect("connection");

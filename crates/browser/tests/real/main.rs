@@ -8,6 +8,7 @@ mod profile;
 mod recording;
 mod recording_live;
 mod screen;
+mod site;
 mod stealth;
 mod tabs;
 mod trust;
@@ -16,11 +17,9 @@ mod view;
 use host::LocalHost;
 use rustix::process::Signal;
 use serde_json::json;
-use std::net::Ipv4Addr;
+use site::{Reply, site};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 use vitrine_browser::stealth::Story;
 use vitrine_browser::{Browser, BrowserError, Build, Command, Ending, Exit, Host, Launch};
@@ -187,26 +186,6 @@ async fn a_program_that_never_answers_is_given_up_and_killed() {
     assert_eq!(timeout(SOON, host.adopt(&id).wait()).await.expect("killed"), Exit::Signal(9));
 }
 
-/// Answers every request with a small page until the test ends.
-async fn site() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
-    let port = listener.local_addr().expect("address").port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut request = [0; 4096];
-                while let Ok(1..) = stream.read(&mut request).await {
-                    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi";
-                    if stream.write_all(page.as_bytes()).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    port
-}
-
 async fn open(connection: &Connection, url: String) -> Session {
     let blank = CreateTarget { url: "about:blank".into(), ..CreateTarget::default() };
     let page = connection.call(blank).await.expect("a page").target_id;
@@ -218,7 +197,7 @@ async fn open(connection: &Connection, url: String) -> Session {
 
 #[tokio::test]
 async fn a_page_that_hangs_holds_up_no_other() {
-    let port = site().await;
+    let port = site(|_| Reply::html("hi")).await;
     for build in BUILDS {
         let host = LocalHost::new();
         let browser = start(&host, &host.launch(build)).await;

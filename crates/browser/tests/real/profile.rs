@@ -1,16 +1,14 @@
 //! A profile that outlives its browser, and archives and folders that mean harm.
 
 use crate::host::{LocalHost, ORDINARY_USER};
+use crate::site::{Reply, path, site};
 use crate::{GRACE, evaluate, first_page, start};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use vitrine_browser::profile::{Owner, PROFILE_BYTES_MAX, ProfileError, SessionCookies, pack, unpack};
 use vitrine_browser::{Build, Exit};
 use vitrine_cdp::Session;
@@ -52,34 +50,21 @@ const RECALL: &str = "(async () => ({
 }))()";
 
 /// `/` sets cookies, `/heard` says which came.
-async fn site() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
-    let port = listener.local_addr().expect("address").port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut request = vec![0; 8192];
-                let Ok(read @ 1..) = stream.read(&mut request).await else { return };
-                let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                let cookies = request.lines().find_map(|line| line.strip_prefix("Cookie: ")).unwrap_or_default();
-                let (head, body) = match request.split(' ').nth(1) {
-                    Some("/login") => (
-                        "Content-Type: text/html\r\nSet-Cookie: lasting=1; Max-Age=100000; HttpOnly\r\n\
-                         Set-Cookie: passing=2; HttpOnly; SameSite=Strict",
-                        "hi",
-                    ),
-                    Some("/heard") => ("Content-Type: text/plain", cookies),
-                    Some("/worker.js") => ("Content-Type: text/javascript", "onfetch = () => {}"),
-                    _ => ("Content-Type: text/html", "hi"),
-                };
-                let length = body.len();
-                let answer =
-                    format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}");
-                let _ = stream.write_all(answer.as_bytes()).await;
-            });
+async fn logins() -> u16 {
+    site(|request| match path(request) {
+        "/login" => {
+            let cookies = "Content-Type: text/html\r\nSet-Cookie: lasting=1; Max-Age=100000; HttpOnly\r\n\
+                           Set-Cookie: passing=2; HttpOnly; SameSite=Strict";
+            Reply::new(cookies, "hi")
         }
-    });
-    port
+        "/heard" => {
+            let cookies = request.lines().find_map(|line| line.strip_prefix("Cookie: ")).unwrap_or_default();
+            Reply::new("Content-Type: text/plain", cookies)
+        }
+        "/worker.js" => Reply::new("Content-Type: text/javascript", "onfetch = () => {}"),
+        _ => Reply::html("hi"),
+    })
+    .await
 }
 
 async fn visit(page: &Session, url: String) {
@@ -114,7 +99,7 @@ fn foreign() -> Vec<CookieParam> {
 
 /// Logs in with `first`, and comes back with `second` on another machine's folder.
 async fn comes_back(first: Build, second: Build) {
-    let port = site().await;
+    let port = logins().await;
     let host = LocalHost::new();
     let launch = host.launch(first);
     let browser = start(&host, &launch).await;

@@ -2,13 +2,11 @@
 
 use crate::downloads::CreateBrowserContext;
 use crate::host::LocalHost;
+use crate::site::{Reply, path, site};
 use crate::{SOON, evaluate, first_page, start};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use vitrine_browser::stealth::Story;
 use vitrine_browser::{Browser, Build, Host, Launch};
 use vitrine_cdp::protocol::page::Navigate;
@@ -58,38 +56,24 @@ const IN_POPUP: &str =
 type Seen = Arc<Mutex<HashMap<String, String>>>;
 
 /// Answers with pages that know `scope()`, and keeps the headers of the last request to each path.
-async fn site() -> (u16, Seen) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a listener");
-    let port = listener.local_addr().expect("address").port();
+async fn scopes() -> (u16, Seen) {
     let seen = Seen::default();
     let kept = seen.clone();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let seen = kept.clone();
-            tokio::spawn(async move {
-                let mut request = vec![0; 8192];
-                let Ok(read @ 1..) = stream.read(&mut request).await else { return };
-                let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-                let (kind, body) = match path.as_str() {
-                    "/worker.js" => ("text/javascript", format!("{SCOPE}{WORKERS}")),
-                    "/frame" => {
-                        let told = "scope().then(told => parent.postMessage(told, '*'))";
-                        ("text/html", format!("<!doctype html><script>{SCOPE};{told}</script>"))
-                    }
-                    _ => ("text/html", format!("<!doctype html><script>{SCOPE}</script>")),
-                };
-                seen.lock().expect("lock").insert(path, request);
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
-                     Accept-CH: Sec-CH-UA-Full-Version-List, Sec-CH-UA-Arch, Sec-CH-UA-Bitness\r\n\r\n{body}",
-                    body.len()
-                );
-                let _ = stream.write_all(answer.as_bytes()).await;
-            });
-        }
+    let port = site(move |request| {
+        let path = path(request);
+        let (kind, body) = match path {
+            "/worker.js" => ("text/javascript", format!("{SCOPE}{WORKERS}")),
+            "/frame" => {
+                let told = "scope().then(told => parent.postMessage(told, '*'))";
+                ("text/html", format!("<!doctype html><script>{SCOPE};{told}</script>"))
+            }
+            _ => ("text/html", format!("<!doctype html><script>{SCOPE}</script>")),
+        };
+        kept.lock().expect("lock").insert(path.to_owned(), request.to_owned());
+        let hints = "Accept-CH: Sec-CH-UA-Full-Version-List, Sec-CH-UA-Arch, Sec-CH-UA-Bitness";
+        Reply::new(&format!("Content-Type: {kind}\r\n{hints}"), body)
     });
-    (port, seen)
+    (port.await, seen)
 }
 
 async fn told(page: &Session, expression: &str) -> Value {
@@ -126,7 +110,7 @@ async fn swiss() -> (Arc<LocalHost>, Browser) {
 
 #[tokio::test]
 async fn every_scope_of_a_stealthy_browser_tells_the_same() {
-    let (port, seen) = site().await;
+    let (port, seen) = scopes().await;
     let (host, browser) = swiss().await;
     let page = first_page(&browser.connection().await.expect("connection")).await;
     visit(&page, &format!("http://localhost:{port}/page")).await;
@@ -187,7 +171,7 @@ async fn every_scope_of_a_stealthy_browser_tells_the_same() {
 
 #[tokio::test]
 async fn the_window_of_a_stealthy_browser_is_one_that_a_person_has() {
-    let (port, _) = site().await;
+    let (port, _) = scopes().await;
     let (_host, browser) = swiss().await;
     let page = first_page(&browser.connection().await.expect("connection")).await;
     visit(&page, &format!("http://localhost:{port}/page")).await;

@@ -133,6 +133,8 @@ fn debootstrap(
     let mut command = run.command()?;
     command.args(["--verbose", "--mode=root", "--variant=apt", "--format=directory"]);
     command.args(DPKG_OPTIONS.map(|option| format!("--dpkgopt={option}")));
+    // Package lists stay, compressed, so that `apt-get install` works in a capsule at once.
+    command.args(["--skip=cleanup/apt/lists", "--aptopt=Acquire::GzipIndexes \"true\""]);
     command.args(apt::options().iter().map(|option| format!("--aptopt={option}")));
     if !definition.debian.packages.is_empty() {
         command.arg(format!("--include={}", definition.debian.packages.join(",")));

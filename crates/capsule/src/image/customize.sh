@@ -19,6 +19,7 @@ mkdir -p "$root/session" "$root/workspace"
 
 # Nothing of the machine that built it: its name, its resolver, credentials inside its mirrors' addresses.
 rm -f "$root/etc/resolv.conf" "$root/etc/hostname" "$root/etc/apt/apt.conf.d/99mmdebstrap"
+echo 'Acquire::GzipIndexes "true";' > "$root/etc/apt/apt.conf.d/90lists"
 touch "$root/etc/resolv.conf"
 echo capsule > "$root/etc/hostname"
 printf '127.0.0.1 localhost\n' > "$root/etc/hosts"

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::ImageError;
 
 /// Part of every hash: raise it when the builder makes something else out of the same definition.
-const BUILDER_VERSION: &str = "1";
+const BUILDER_VERSION: &str = "2";
 
 /// Hex digits of the hash that name an image's folder.
 const HASH_DIGITS: usize = 16;

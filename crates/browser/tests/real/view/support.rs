@@ -1,14 +1,13 @@
 //! A viewer as its page would be, and a site for it to look at.
 
 use crate::host::LocalHost;
+use crate::site::{Reply, path};
 use crate::start;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::net::TcpListener;
+use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -248,30 +247,10 @@ impl Viewer {
 
 /// A site that answers each path with what `page` says.
 pub async fn site(page: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-    let port = listener.local_addr().expect("address").port();
-    let page = Arc::new(page);
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let page = page.clone();
-            tokio::spawn(async move {
-                let mut request = vec![0; 16 * 1024];
-                while let Ok(read @ 1..) = stream.read(&mut request).await {
-                    let text = String::from_utf8_lossy(&request[..read]).into_owned();
-                    let path = text.split(' ').nth(1).unwrap_or("/").to_owned();
-                    let (status, kind, body) = match page(&path) {
-                        Some(body) if body.starts_with("<svg") => ("200 OK", "image/svg+xml", body),
-                        Some(body) => ("200 OK", "text/html; charset=utf-8", body),
-                        None => ("404 Not Found", "text/plain", String::new()),
-                    };
-                    let head =
-                        format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
-                    if stream.write_all(format!("{head}{body}").as_bytes()).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    port
+    let answer = move |request: &str| match page(path(request)) {
+        Some(body) if body.starts_with("<svg") => Reply::new("Content-Type: image/svg+xml", body),
+        Some(body) => Reply::html(body),
+        None => Reply::not_found(),
+    };
+    crate::site::site(answer).await
 }
