@@ -1,0 +1,85 @@
+// Two whole servers as the element meets them: an embedder's page on one origin, and on another the login link and a session page
+// that speaks the postMessage protocol. The page's side runs in the iframe (`session-page.js`) and is scripted by the tests.
+
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+
+const dist = new URL('../dist/', import.meta.url);
+const here = new URL('./', import.meta.url);
+const MID = '68365e2c721798';
+
+const EMBEDDER = `<!doctype html><meta charset="utf-8"><title>Embedder</title>
+<style>browserbox-webview, vitrine-webview { height: 400px }</style><body></body>`;
+
+export class Host {
+  /** How the session page behaves: read by it when it starts. `modern`, `legacy`, `probe`, `silent`, `lost`. */
+  kind = 'modern';
+  /** Addresses of the login page that were asked for, oldest first. */
+  logins = [];
+  #servers = [];
+
+  static async start() {
+    const host = new Host();
+    host.embedder = await host.#listen((request, response) => host.#embed(request, response));
+    host.session = await host.#listen((request, response) => host.#login(request, response));
+    host.stranger = await host.#listen((_, response) => {
+      response.setHeader('Content-Type', 'text/html');
+      response.end('<!doctype html><title>Stranger</title>');
+    });
+    return host;
+  }
+
+  loginLink(more = '') {
+    return `${this.session}/login?token=secret&mid=${MID}${more}`;
+  }
+
+  async stop() {
+    for (const server of this.#servers) {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    }
+  }
+
+  async #listen(answer) {
+    const server = createServer((request, response) => void answer(request, response));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    this.#servers.push(server);
+    return `http://127.0.0.1:${server.address().port}`;
+  }
+
+  async #embed(request, response) {
+    const { pathname } = new URL(request.url, this.embedder);
+    const asset = pathname.match(/^\/([a-z-]+\.(?:js|css))$/)?.[1];
+    if (asset) {
+      response.setHeader('Content-Type', asset.endsWith('js') ? 'text/javascript' : 'text/css');
+      response.end(await readFile(new URL(asset, asset === 'embedder.js' ? here : dist)));
+      return;
+    }
+    response.setHeader('Content-Type', 'text/html; charset=utf-8');
+    // A strict embedder: what the element needs beside its own origin's scripts is nothing but the frame.
+    response.setHeader(
+      'Content-Security-Policy',
+      `default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; frame-src http:`,
+    );
+    response.end(EMBEDDER);
+  }
+
+  async #login(request, response) {
+    const { pathname, search } = new URL(request.url, this.session);
+    if (pathname === '/login') {
+      this.logins.push(search);
+      response.writeHead(302, { Location: '/s/SESSION/#entry=once', 'Referrer-Policy': 'no-referrer' }).end();
+    } else if (pathname === '/s/SESSION/') {
+      response.setHeader('Content-Type', 'text/html; charset=utf-8');
+      response.end(
+        `<!doctype html><meta charset="utf-8"><script type="module" src="session-page.js?${this.kind}"></script>`,
+      );
+    } else if (pathname === '/s/SESSION/session-page.js') {
+      response.setHeader('Content-Type', 'text/javascript');
+      response.end(await readFile(new URL('session-page.js', here)));
+    } else response.writeHead(404).end();
+  }
+}
