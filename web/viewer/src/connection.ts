@@ -37,6 +37,8 @@ export class Connection {
   #patience: ReturnType<typeof setTimeout> | undefined;
   #pings: ReturnType<typeof setInterval> | undefined;
   #unansweredSince: number | null = null;
+  /** Counts what was begun: what was waited for on behalf of an earlier attempt counts no more. */
+  #begun = 0;
 
   constructor(host: Host, receiver: Receiver) {
     this.#host = host;
@@ -47,12 +49,20 @@ export class Connection {
   /** Connects now, dropping what is there. */
   connect(): void {
     this.#drop();
-    const address = this.#host.socketAddress();
-    if (address === null) {
-      this.#end({ sentence: 'This link has no access token. Open the whole link that you were given.', again: false });
-      return;
-    }
     this.#receiver.link({ state: 'connecting', again: this.#attempts > 0 });
+    this.#patience = setTimeout(() => this.#later(), HANDSHAKE_MAX_MS);
+    const attempt = this.#begun;
+    this.#host.socketAddress().then(
+      (address) => {
+        if (attempt !== this.#begun) return;
+        if (typeof address === 'string') this.#dial(address);
+        else this.close(address);
+      },
+      () => attempt === this.#begun && this.#later(),
+    );
+  }
+
+  #dial(address: string): void {
     const socket = new WebSocket(address);
     socket.binaryType = 'arraybuffer';
     let opened = false;
@@ -66,7 +76,6 @@ export class Connection {
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#receive(data);
     socket.onclose = ({ code, reason }) => void this.#closed(opened, code, reason);
     this.#socket = socket;
-    this.#patience = setTimeout(() => this.#later(), HANDSHAKE_MAX_MS);
   }
 
   send(message: ViewerMessage): void {
@@ -113,9 +122,10 @@ export class Connection {
 
   async #closed(opened: boolean, code: number, reason: string): Promise<void> {
     this.#drop();
+    const attempt = this.#begun;
     const ending = endingOfClose(code, reason) ?? (opened ? null : await this.#refusal());
     // Somebody may have asked to connect while the refusal was looked up.
-    if (this.#socket) return;
+    if (attempt !== this.#begun) return;
     if (ending) this.#end(ending);
     else this.#later();
   }
@@ -144,6 +154,7 @@ export class Connection {
   }
 
   #drop(): void {
+    this.#begun += 1;
     clearTimeout(this.#pause);
     clearTimeout(this.#patience);
     clearInterval(this.#pings);

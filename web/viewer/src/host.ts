@@ -1,19 +1,28 @@
 //! What surrounds the view and decides for it: which session, with which token, under which addresses, and who wants to
 //! know how it goes. A page that embeds the view brings a `Host` of its own; everything else stays as it is.
 
+import type { Ending } from './endings.ts';
+import type { ServerMessage } from './protocol.ts';
+
 export type HostEvent =
   | { readonly type: 'connected'; readonly mode: 'view' | 'control' }
   | { readonly type: 'reconnecting' }
-  | { readonly type: 'ended'; readonly sentence: string }
-  | { readonly type: 'titled'; readonly title: string };
+  | { readonly type: 'ended'; readonly ending: Ending }
+  | { readonly type: 'titled'; readonly title: string }
+  | { readonly type: 'heard'; readonly message: ServerMessage };
 
 export interface Host {
-  /** Where the WebSocket is, with the token. Null when there is no token. */
-  socketAddress(): string | null;
+  /** Where the WebSocket is, with the token; or why there is no way to it. Rejects when that cannot be told now. */
+  socketAddress(): Promise<string | Ending>;
   /** Asks the session's files: `''` lists, `/raw?path=…` reads and writes. */
   files(suffix: string, request?: RequestInit): Promise<Response>;
   notify(event: HostEvent): void;
 }
+
+const NO_TOKEN: Ending = {
+  sentence: 'This link has no access token. Open the whole link that you were given.',
+  again: false,
+};
 
 /** A host that is the address bar: `…/view/SESSION#token=TOKEN`. */
 export class PageHost implements Host {
@@ -32,8 +41,8 @@ export class PageHost implements Host {
     });
   }
 
-  socketAddress(): string | null {
-    if (this.#token === null) return null;
+  async socketAddress(): Promise<string | Ending> {
+    if (this.#token === null) return NO_TOKEN;
     return `${this.#base.replace(/^http/, 'ws')}/ws?token=${encodeURIComponent(this.#token)}`;
   }
 

@@ -1,7 +1,7 @@
 //! The live view's messages, version 1: what a viewer sends, what it is sent, and the header before each picture. The same
 //! fixtures (`web/fixtures/live-view`) hold these shapes and the server's together.
 
-import { type Checked, flag, list, messages, number, object, oneOf, optional, text } from './schema.ts';
+import { type Checked, flag, json, list, messages, number, object, oneOf, optional, text } from './schema.ts';
 
 export const VERSION = 1;
 
@@ -22,6 +22,8 @@ const option = object({ label: text, selected: flag, disabled: flag, group: opti
 const permission = object({ name: text, state: permissionState });
 const point = object({ id: number, x: number, y: number, radius: optional(number), force: optional(number) });
 const downloadState = oneOf('inProgress', 'completed', 'cancelled');
+const interactionMode = oneOf('full', 'limited', 'view-only');
+const callFailure = object({ message: text, code: text, status: optional(number), retriable: flag });
 
 /** What the server sends. */
 export const isServerMessage = messages({
@@ -66,6 +68,9 @@ export const isServerMessage = messages({
   },
   permissions: { origin: text, states: list(permission) },
   error: { about: text, message: text },
+  result: { id: text, value: optional(json), error: optional(callFailure) },
+  event: { name: text, detail: json },
+  policy: { policy: json, methods: list(text) },
 });
 
 /** What a viewer sends. */
@@ -122,6 +127,8 @@ export const isViewerMessage = messages({
   permissions: { origin: text },
   zoom: { factor: number },
   resize: { width: optional(number), height: optional(number), scale: optional(number), reset: optional(flag) },
+  call: { id: text, callId: optional(text), method: text, args: list(json) },
+  interaction: { mode: interactionMode },
 });
 
 export type ServerMessage = Checked<typeof isServerMessage>;
@@ -132,10 +139,17 @@ export type Coding = Checked<typeof coding>;
 export type Tab = Checked<typeof tab>;
 export type TouchPoint = Checked<typeof point>;
 export type PermissionState = Checked<typeof permissionState>;
+export type InteractionMode = Checked<typeof interactionMode>;
 
-/** Null for what this page does not understand. A field that is `null` reads as left out. */
-export function decodeMessage(json: string): ServerMessage | null {
-  const value: unknown = JSON.parse(json, (_, field: unknown) => field ?? undefined);
+/** What carries a page's or a program's own data, where `null` is a value like any other. */
+const CARRIES_DATA: ReadonlySet<unknown> = new Set(['result', 'event', 'policy']);
+
+/** Null for what this page does not understand. A field of the protocol's own that is `null` reads as left out. */
+export function decodeMessage(text: string): ServerMessage | null {
+  const raw: unknown = JSON.parse(text);
+  const value = CARRIES_DATA.has((raw as { type?: unknown } | null)?.type)
+    ? raw
+    : JSON.parse(text, (_, field: unknown) => field ?? undefined);
   return isServerMessage(value) ? value : null;
 }
 

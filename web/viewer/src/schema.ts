@@ -19,6 +19,9 @@ export type Checked<C> = C extends Check<infer T> ? T : never;
 export const text: Check<string> = (value) => typeof value === 'string';
 export const flag: Check<boolean> = (value) => typeof value === 'boolean';
 export const number: Check<number> = (value) => typeof value === 'number';
+/** Whatever JSON can hold. */
+export const json: Check<unknown> = (value): value is unknown =>
+  ['string', 'boolean', 'number', 'object'].includes(typeof value);
 
 export function oneOf<const T extends readonly string[]>(...words: T): Check<T[number]> {
   return (value): value is T[number] => words.includes(value as string);

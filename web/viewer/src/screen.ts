@@ -8,6 +8,12 @@ export interface Figures {
   readonly kilobitsPerSecond: number;
 }
 
+/** Pictures since the page was loaded. */
+export interface Counts {
+  received: number;
+  painted: number;
+}
+
 export interface ScreenEvents {
   acknowledge(sequence: number): void;
   /** Asks for a picture that needs none before it. */
@@ -41,6 +47,7 @@ export class Screen {
   readonly canvas: HTMLCanvasElement;
   /** Of the last picture that came. */
   coding: Coding | null = null;
+  readonly counts: Counts = { received: 0, painted: 0 };
   readonly #context: CanvasRenderingContext2D;
   readonly #events: ScreenEvents;
   #decoder: VideoDecoder | null = null;
@@ -64,6 +71,12 @@ export class Screen {
     this.#events = events;
   }
 
+  /** Pictures that came and were never shown. */
+  get dropped(): number {
+    const waiting = this.#underWay.length + (this.#nextJpeg ? 1 : 0) + (this.#decodingJpeg ? 1 : 0);
+    return Math.max(this.counts.received - this.counts.painted - waiting, 0);
+  }
+
   /** A new connection begins: nothing that was under way counts; the last picture stays. */
   restart(): void {
     this.#underWay = [];
@@ -75,6 +88,7 @@ export class Screen {
   show(picture: Picture): void {
     this.#received.push({ at: performance.now(), bytes: picture.data.byteLength });
     this.coding = picture.coding;
+    this.counts.received += 1;
     switch (picture.coding) {
       case 'h264':
         this.#decode(picture);
@@ -187,6 +201,7 @@ export class Screen {
     }
     this.#context.drawImage(source, 0, 0);
     this.#shown.push(performance.now());
+    this.counts.painted += 1;
   }
 }
 

@@ -41,14 +41,15 @@ export class View {
   readonly surface: Surface;
   readonly screen: Screen;
   readonly connection: Connection;
-  /** Whether the server lets this viewer act. */
-  control = false;
   /** What this browser can show, the preferred one first. */
   supported: readonly Coding[] = [];
   readonly #parts: ViewParts;
   readonly #events: ViewEvents;
   readonly #host: Host;
   #codings: readonly Coding[] = [];
+  /** Whether the server lets this viewer act, and whether the page around it does. */
+  #granted = false;
+  #handsOff = false;
   #copyAskedAt = -Infinity;
 
   constructor(host: Host, parts: ViewParts, events: ViewEvents) {
@@ -85,6 +86,17 @@ export class View {
     this.connection.connect();
   }
 
+  /** Whether this viewer may act. */
+  get control(): boolean {
+    return this.#granted && !this.#handsOff;
+  }
+
+  /** Takes a person's hands off the session, or gives them back as far as the server lets. */
+  handsOff(off: boolean): void {
+    this.#handsOff = off;
+    this.#controlled();
+  }
+
   /** Sends what needs control; does nothing for a viewer who may only look. */
   act(message: ViewerMessage): void {
     if (this.control) this.connection.send(message);
@@ -108,12 +120,12 @@ export class View {
         break;
       }
       case 'connecting':
-        this.control = false;
+        this.#granted = false;
         if (link.again) this.#host.notify({ type: 'reconnecting' });
         break;
       case 'ended':
-        this.control = false;
-        this.#host.notify({ type: 'ended', sentence: link.ending.sentence });
+        this.#granted = false;
+        this.#host.notify({ type: 'ended', ending: link.ending });
         break;
       default:
         unreachable(link);
@@ -128,9 +140,8 @@ export class View {
           this.connection.close({ sentence: 'The server speaks another version. Reload this page.', again: false });
           return;
         }
-        this.control = message.mode === 'control';
-        // Who may only look has no keyboard to be caught in.
-        this.#parts.field.disabled = !this.control;
+        this.#granted = message.mode === 'control';
+        this.#controlled();
         this.#host.notify({ type: 'connected', mode: message.mode });
         break;
       case 'viewport':
@@ -153,7 +164,13 @@ export class View {
         void this.#copied(message);
         break;
     }
+    this.#host.notify({ type: 'heard', message });
     this.#events.message(message);
+  }
+
+  /** Who may only look has no keyboard to be caught in. */
+  #controlled(): void {
+    this.#parts.field.disabled = !this.control;
   }
 
   /** Until the server has said how large the viewport is, the picture's own pixels are taken for it. */

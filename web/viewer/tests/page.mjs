@@ -29,18 +29,20 @@ afterEach(async () => {
   assert.deepEqual(complaints, [], 'the page or its content policy complained');
 });
 
-export async function load({ script, ...options } = {}) {
+/** `prepare` does something to the page before it is loaded. */
+export async function load({ script, prepare, address = server.page, ...options } = {}) {
   context = await browser.newContext({ viewport: { width: 1000, height: 640 }, ...options });
   context.setDefaultTimeout(HELD_MS);
   page = await context.newPage();
   if (script) await page.addInitScript(script);
+  await prepare?.(page);
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {
     // A refused handshake or request is reported by the browser itself, and is what some tests are about.
     if (message.type() === 'error' && !/WebSocket connection|Failed to load resource/.test(message.text()))
       complaints.push(message.text());
   });
-  await page.goto(server.page);
+  await page.goto(address);
 }
 
 /** Loads the page and waits until it has said `start`, which is returned. */

@@ -1,16 +1,18 @@
 // A whole server as the viewer page meets it: the page under a path prefix with the real content policy, the WebSocket of
-// the live view, and the session's files. Tests script what it says and look at what it was told.
+// the live view, and the session's files; the same for the page that embedders frame, with its way in and its calls. Tests
+// script what it says and look at what it was told.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
+import { Embedding } from './embedding.mjs';
 import { isViewerMessage } from '../src/protocol.ts';
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "base-uri 'none'; form-action 'none'; frame-ancestors ";
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css' };
 const HELD_MS = 15_000;
 const dist = new URL('../dist/', import.meta.url);
@@ -46,6 +48,7 @@ export class Server {
   /** An HTTP status with which handshakes are refused. */
   refusal = null;
   connections = 0;
+  embedding = new Embedding();
   #socket = null;
   #waiters = [];
   #http;
@@ -105,6 +108,7 @@ export class Server {
     assert.ok(isViewerMessage(message), `not in the protocol: ${json}`);
     if (message.type === 'ping') this.send({ type: 'pong', at: message.at });
     if (message.type === 'start') this.#greet(message);
+    if (message.type === 'call') this.embedding.answer(message, (result) => this.send(result));
     const waiter = this.#waiters.findIndex(({ type, matches }) => type === message.type && matches(message));
     if (waiter >= 0) this.#waiters.splice(waiter, 1)[0].resolve(message);
     else this.messages.push(message);
@@ -113,6 +117,7 @@ export class Server {
   #greet(start) {
     const { mode, coding = start.codings[0], tabs = [tab()] } = this.greeting;
     this.send({ type: 'hello', version: 1, session: SESSION, mode, coding, viewers: 1 });
+    if (this.embedded) this.send(this.embedding.policy);
     this.send({ type: 'tabs', active: tabs[0]?.id, tabs });
     this.send({ type: 'watching', tab: tabs[0]?.id });
     this.send({ type: 'viewport', tab: tabs[0]?.id, width: 640, height: 360, scale: 1, zoom: 1 });
@@ -120,13 +125,16 @@ export class Server {
 
   #upgrade(request, socket, head) {
     const { pathname, searchParams } = new URL(request.url, this.origin);
-    const allowed = pathname === `${this.prefix}/view/${SESSION}/ws` && searchParams.get('token') === TOKEN;
+    const token = searchParams.get('token');
+    const embedded = pathname === `${this.prefix}/s/${SESSION}/ws` && this.embedding.tokens.has(token);
+    const allowed = embedded || (pathname === `${this.prefix}/view/${SESSION}/ws` && token === TOKEN);
     if (this.refusal || !allowed) {
       socket.end(`HTTP/1.1 ${this.refusal ?? 401} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
       return;
     }
     this.#sockets.handleUpgrade(request, socket, head, (client) => {
       this.connections += 1;
+      this.embedded = embedded;
       this.messages = [];
       this.#socket = client;
       client.on('message', (data) => this.#hear(data.toString()));
@@ -136,16 +144,26 @@ export class Server {
   async #answer(request, response) {
     const { pathname, searchParams } = new URL(request.url, this.origin);
     const path = pathname.slice(this.prefix.length);
-    const asset = path.match(/^\/view\/assets\/1234\/(viewer\.(?:js|css))$/)?.[1];
-    if (path === `/view/${SESSION}`) {
+    const asset = path.match(/^\/(?:view|s)\/assets\/1234\/((?:viewer|embed)\.(?:js|css))$/)?.[1];
+    if (path === '/login') {
+      this.embedding.login(response, `${this.prefix}/s/${SESSION}/`);
+    } else if (path === `/s/${SESSION}/`) {
+      const page = await readFile(new URL('embed.html', dist), 'utf8');
+      const framed = this.embedding.ancestors.join(' ');
+      response.setHeader('Content-Security-Policy', `${POLICY}${framed}`);
+      response.setHeader('Content-Type', TYPES.html);
+      response.end(page.replaceAll('__HASH__', '1234'));
+    } else if (path === `/s/${SESSION}/token`) {
+      await this.embedding.trade(request, response);
+    } else if (path === `/view/${SESSION}`) {
       const page = await readFile(new URL('index.html', dist), 'utf8');
-      response.setHeader('Content-Security-Policy', POLICY);
+      response.setHeader('Content-Security-Policy', `${POLICY}'none'`);
       response.setHeader('Content-Type', TYPES.html);
       response.end(page.replaceAll('__HASH__', '1234'));
     } else if (asset) {
       response.setHeader('Content-Type', TYPES[asset.split('.')[1]]);
       response.end(await readFile(new URL(asset, dist)));
-    } else if (path.startsWith(`/view/${SESSION}/files`)) {
+    } else if (/^\/(?:view|s)\/\w+\/files/.test(path)) {
       await this.#file(request, response, path.endsWith('/raw') ? searchParams.get('path') : null);
     } else {
       response.writeHead(404).end();
@@ -155,7 +173,8 @@ export class Server {
   async #file(request, response, path) {
     const answer = (status, body) =>
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
-    if (this.refusal || request.headers.authorization !== `Bearer ${TOKEN}`)
+    const token = request.headers.authorization?.slice('Bearer '.length);
+    if (this.refusal || (token !== TOKEN && !this.embedding.tokens.has(token)))
       return answer(this.refusal ?? 401, { error: 'no' });
     if (path === null) return answer(200, { files: [...this.files].map(([path, data]) => described(path, data)) });
     if (request.method === 'PUT') {

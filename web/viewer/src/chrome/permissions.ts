@@ -40,7 +40,7 @@ export class Permissions {
   }
 
   #row(origin: string, name: string, state: PermissionState): HTMLElement {
-    const choice = make('select', { disabled: !this.#context.view.control });
+    const choice = make('select', { disabled: !this.#context.view.control, 'data-control': true });
     for (const [value, label] of Object.entries(STATES))
       choice.append(new Option(label, value, false, value === state));
     choice.addEventListener('change', () => {

@@ -28,7 +28,7 @@ export class Questions {
       this.close(dialog.id);
       this.#context.act({ type: 'dialog', id: dialog.id, accept, text: accept ? field?.value : undefined });
     };
-    const buttons = [make('button', { type: 'submit', class: 'primary' }, yes)];
+    const buttons = [make('button', { type: 'submit', class: 'primary', 'data-control': true }, yes)];
     if (no) buttons.unshift(this.#button(no, () => answer(false)));
     const message = dialog.kind === 'beforeunload' ? 'Changes that you made may not be saved.' : dialog.message;
     const title = dialog.kind === 'beforeunload' ? 'Leave this page?' : `${siteOf(dialog.url)} says`;
@@ -99,7 +99,7 @@ export class Questions {
   }
 
   #button(label: string, run: () => void): HTMLButtonElement {
-    const button = make('button', { type: 'button' }, label);
+    const button = make('button', { type: 'button', 'data-control': true }, label);
     button.addEventListener('click', run);
     return button;
   }
@@ -129,10 +129,10 @@ export class Questions {
     if (!control) for (const field of card.querySelectorAll('input')) field.disabled = true;
     card.addEventListener('submit', (event) => {
       event.preventDefault();
-      if (control) done();
+      if (this.#context.view.control) done();
     });
     card.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && control) escape();
+      if (event.key === 'Escape' && this.#context.view.control) escape();
     });
     this.#cards.set(id, card);
     this.#place.append(card);

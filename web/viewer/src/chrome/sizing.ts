@@ -53,9 +53,15 @@ export class Sizing {
     this.#zoomShown.value = `${Math.round(zoom * 100)}%`;
   }
 
-  /** A new connection: the tab may have another size than the one asked for before. */
-  connected(): void {
+  /** Asks again for the size of this window, if that was asked for: the tab may have another one. */
+  repeat(): void {
     if (this.#pageSize.value === 'match') this.#resizePage();
+  }
+
+  /** From now on the page is as large as this window has room for. */
+  match(): void {
+    this.#pageSize.value = 'match';
+    this.repeat();
   }
 
   /** One step larger, smaller, or with 0 back to 100%. */
@@ -93,6 +99,8 @@ export class Sizing {
       this.#context.act({ type: 'resize', reset: true });
       return;
     }
+    // A frame that is not shown has no size.
+    if (value === 'match' && this.#stage.clientWidth === 0) return;
     const wanted =
       value === 'match' ? [this.#stage.clientWidth, this.#stage.clientHeight] : value.split('x').map(Number);
     const [width = 0, height = 0] = wanted.map((side) => clamp(Math.round(side), PAGE_LEAST_PX, PAGE_MOST_PX));
