@@ -281,6 +281,7 @@ test('events and policies are passed on as they are', async () => {
   server.send({ ...server.embedding.policy, policy });
   await call('uiVisible');
   assert.equal(await count('bbx-policy-sync'), 0, 'the same policy is no news');
+  await page.evaluate(() => (globalThis.heard = []));
   server.send({ type: 'tabs', active: 'T2', tabs: [tab(), tab({ id: 'T2' })] });
   server.send({ type: 'watching', tab: 'T2' });
   assert.deepEqual((await heard('tab-attached')).data, { id: 'T2', index: 1 });

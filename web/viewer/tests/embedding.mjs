@@ -36,12 +36,15 @@ export class Embedding {
   #made = 0;
   #done = new Map();
 
-  login(response, page) {
+  login(response, page, controls) {
     this.#made += 1;
     this.entries.add(`entry.${this.#made}`);
     if (this.setsCookie)
       response.setHeader('Set-Cookie', `${this.cookie}; HttpOnly; SameSite=None; Secure; Partitioned`);
-    response.writeHead(302, { Location: `${page}#entry=entry.${this.#made}`, 'Referrer-Policy': 'no-referrer' }).end();
+    const query = controls === null ? '' : `?ui=${controls}`;
+    response
+      .writeHead(302, { Location: `${page}${query}#entry=entry.${this.#made}`, 'Referrer-Policy': 'no-referrer' })
+      .end();
   }
 
   async trade(request, response) {

@@ -146,7 +146,7 @@ export class Server {
     const path = pathname.slice(this.prefix.length);
     const asset = path.match(/^\/(?:view|s)\/assets\/1234\/((?:viewer|embed)\.(?:js|css))$/)?.[1];
     if (path === '/login') {
-      this.embedding.login(response, `${this.prefix}/s/${SESSION}/`);
+      this.embedding.login(response, `${this.prefix}/s/${SESSION}/`, searchParams.get('ui'));
     } else if (path === `/s/${SESSION}/`) {
       const page = await readFile(new URL('embed.html', dist), 'utf8');
       const framed = this.embedding.ancestors.join(' ');
