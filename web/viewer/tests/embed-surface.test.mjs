@@ -67,6 +67,19 @@ test('without controls nobody is caught in the picture, and `ui=false` starts so
   assert.equal(await inside().evaluate(() => document.activeElement.ariaLabel), 'Show the controls');
 });
 
+test('what the policy takes away has no button', async () => {
+  await open();
+  const downloads = inside().getByRole('button', { name: 'Downloads' });
+  await downloads.waitFor();
+  const { policy } = server.embedding.policy;
+  const featureControls = { downloads: false, uploads: true, clipboard: false };
+  server.send({ ...server.embedding.policy, policy: { ...policy, featureControls } });
+  await downloads.waitFor({ state: 'hidden' });
+  await inside().getByRole('button', { name: 'View options' }).click();
+  await inside().getByRole('button', { name: 'Zoom in' }).waitFor();
+  assert.equal(await inside().getByRole('button', { name: 'Paste' }).isVisible(), false);
+});
+
 test('a narrow frame keeps everything within its width', async () => {
   await open({ attributes: 'width="320" height="480"' });
   const wide = await inside().evaluate(() => document.documentElement.scrollWidth);
@@ -238,7 +251,7 @@ test('all matches of a generalised selection are shown for a moment, where they 
   server.embedding.answers.set('generalizeSelection', { selector: 'li', items: [], count: 2 });
   const match = { x: 10, y: 110, width: 50, height: 10 };
   server.embedding.answers.set('resolvePageTarget', { matches: [match, { ...match, y: 130 }], matchCount: 2 });
-  assert.equal((await call('generalizeSelection', [{ selector: '#a' }])).data.count, 2);
+  assert.equal((await call('generalizeSelection', [{ selector: '#a' }, { preview: true }])).data.count, 2);
   await inside().getByText('2 × li').waitFor();
   const [first] = await inside().locator('.mark').all();
   const { y } = await first.boundingBox();

@@ -1,9 +1,14 @@
 //! What is around the picture, and whether it is shown: the embedder decides, and the person where the embedder lets them.
 
 import { find, icon, make } from '../dom.ts';
+import { flag, object, optional } from '../schema.ts';
 
 /** `custom`: the embedder draws controls of its own. */
 export type Chrome = 'none' | 'minimal' | 'default' | 'custom';
+
+const isPolicy = object({
+  featureControls: optional(object({ downloads: optional(flag), clipboard: optional(flag) })),
+});
 
 export class Controls {
   #wanted = true;
@@ -46,6 +51,14 @@ export class Controls {
   allowToggle(allow: boolean): void {
     this.#mayToggle = allow;
     this.#draw();
+  }
+
+  /** What the policy takes from the person as well has no button. */
+  useFeatures(policy: unknown): void {
+    const { downloads, clipboard } = (isPolicy(policy) && policy.featureControls) || {};
+    const { dataset } = document.documentElement;
+    dataset['downloads'] = String(downloads !== false);
+    dataset['clipboard'] = String(clipboard !== false);
   }
 
   get #hasOwn(): boolean {

@@ -53,7 +53,7 @@ class Embed {
   readonly #methods = new Methods({
     calls: this.#calls,
     own: ownMethods(this.#standing, this.#view, this.#controls, this.#picker),
-    completed: (method, value) => this.#completed(method, value),
+    completed: (method, args, value) => this.#completed(method, args, value),
   });
   readonly #sync = new Sync(this.#wishes());
   readonly #rpc = new Rpc({
@@ -70,6 +70,7 @@ class Embed {
   #ended: object | null = null;
   #mode: InteractionMode = 'full';
   #unloadAnswer: Wishes['beforeunloadBehavior'] = 'prompt';
+  #reset: ReturnType<typeof setTimeout> | undefined;
   #resetAt = -Infinity;
 
   start(): void {
@@ -151,6 +152,7 @@ class Embed {
   #policy({ policy, methods }: Received<'policy'>): void {
     const before = this.#methods.policy;
     this.#methods.update(policy, methods);
+    this.#controls.useFeatures(policy);
     if (before !== null && JSON.stringify(before) !== JSON.stringify(policy)) this.#tell('bbx-policy-sync', { policy });
     if (this.#awaited) this.#greet();
   }
@@ -174,26 +176,25 @@ class Embed {
     this.#tell('tab-attached', { id: tab, index: this.#standing.tabs.findIndex(({ id }) => id === tab) });
   }
 
+  /** What is asked for too soon is done a little later, once. */
   #resetViewport(): void {
-    const now = performance.now();
-    if (now - this.#resetAt < RESET_EVERY_MS) return;
-    this.#resetAt = now;
-    this.#browser.sizing.layOut();
-    this.#browser.sizing.repeat();
-    this.#view.connection.send({ type: 'refresh' });
-    this.#viewport.repeat();
+    if (this.#reset !== undefined) return;
+    const pause = Math.max(this.#resetAt + RESET_EVERY_MS - performance.now(), 0);
+    this.#reset = setTimeout(() => {
+      this.#reset = undefined;
+      this.#resetAt = performance.now();
+      this.#browser.sizing.layOut();
+      this.#browser.sizing.repeat();
+      this.#view.connection.send({ type: 'refresh' });
+      this.#viewport.repeat();
+    }, pause);
   }
 
-  #completed(method: string, value: unknown): unknown {
-    switch (method) {
-      case 'getScreenMetrics':
-        return typeof value === 'object' ? { ...value, surface: this.#viewport.place } : value;
-      case 'generalizeSelection':
-        this.#preview.show(value);
-        return value;
-      default:
-        return value;
-    }
+  #completed(method: string, args: readonly unknown[], value: unknown): unknown {
+    if (method === 'getScreenMetrics') return { ...(value as object), surface: this.#viewport.place };
+    const [, options] = args as readonly [unknown, ({ preview?: unknown } | null)?];
+    if (method === 'generalizeSelection' && options?.preview === true) this.#preview.show(value);
+    return value;
   }
 
   #wishes(): { readonly [K in keyof Wishes]: (wish: Wishes[K]) => void } {

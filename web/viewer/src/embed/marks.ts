@@ -21,9 +21,10 @@ export class Marks {
 
   /** In CSS pixels of the page's viewport; none removes the frames. `name` stands above the first. */
   show(boxes: readonly Box[], name = ''): void {
+    const shown = JSON.stringify([this.#boxes, this.#name]);
     this.#boxes = boxes.slice(0, MARKS_MAX);
     this.#name = name;
-    this.#draw();
+    if (JSON.stringify([this.#boxes, name]) !== shown) this.#draw();
   }
 
   #draw(): void {

@@ -14,7 +14,7 @@ export interface MethodsSetup {
   readonly calls: Calls;
   readonly own: ReadonlyMap<string, OwnMethod>;
   /** Adds what only this page knows to what the machine has answered. */
-  completed(method: string, value: unknown): unknown;
+  completed(method: string, args: readonly unknown[], value: unknown): unknown;
 }
 
 const NAME_CHARS_MAX = 64;
@@ -50,7 +50,7 @@ export class Methods {
     // These are between this page and the machine.
     if (unknown || method.startsWith('page.'))
       throw failed('ERR_UNSUPPORTED', `unknown api method ${method.slice(0, NAME_CHARS_MAX)}`);
-    return this.#setup.completed(method, await this.#setup.calls.make(method, args, callId));
+    return this.#setup.completed(method, args, await this.#setup.calls.make(method, args, callId));
   }
 }
 

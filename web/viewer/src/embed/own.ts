@@ -94,7 +94,7 @@ function diagnosticsOf({ connected, connections }: Standing, { screen, connectio
     framesReceived: received,
     framesPainted: painted,
     framesDropped: screen.dropped,
-    codec: screen.coding,
+    codec: screen.coding ?? 'none',
     width,
     height,
     reconnects: Math.max(connections - 1, 0),
