@@ -1,42 +1,7 @@
-// Every file of tests by itself. One that fails is tried once more, so that a browser that a busy machine starved stops no change;
-// what passes then is called FLAKY at the end, and is looked into.
+// Every test of clients; the last lines are how many passed and failed.
 
-import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { runFiles } from './files.mjs';
 
-const COUNT = /^# (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
-
-/** The counts of one file; its other lines are shown as they come. */
-async function run(file) {
-  const child = spawn(process.execPath, ['--test', '--test-reporter=tap', file], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = new Promise((resolve) => child.once('close', resolve));
-  const counts = { pass: 0, fail: 0, cancelled: 0 };
-  for await (const line of createInterface({ input: child.stdout })) {
-    const [, name, value] = COUNT.exec(line) ?? [];
-    if (name) counts[name] = Number(value);
-    else console.log(line);
-  }
-  const code = await ended;
-  const failed = counts.fail + counts.cancelled;
-  return { passed: counts.pass, failed: failed || (code === 0 ? 0 : 1) };
-}
-
-const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.test.mjs'));
-const flaky = [];
-let passed = 0;
-let failed = 0;
-for (const file of files.sort()) {
-  console.log(`# ${file}`);
-  let result = await run(file);
-  if (result.failed) {
-    console.log(`# ${file} is tried once more`);
-    result = await run(file);
-    if (!result.failed) flaky.push(file);
-  }
-  passed += result.passed;
-  failed += result.failed;
-}
-if (flaky.length) console.log(`# FLAKY: ${flaky.join(', ')}`);
+const { passed, failed } = await runFiles(import.meta.dirname);
 console.log(`# pass ${passed}\n# fail ${failed}`);
 process.exitCode = failed ? 1 : 0;
