@@ -64,6 +64,17 @@ const HOSTILE = page(
 const ALERTS = page('Alerts', `<script>setTimeout(() => { for (let n = 0; ; n += 1) alert('again ' + n); }, 300);</script>`);
 const HANGS = page('Hangs', `<h1>Hangs</h1><script>setTimeout(() => { for (;;); }, 300);</script>`);
 
+/** What the README's example is shown with: a field to search in, and what it finds. */
+const encyclopedia = (words) =>
+  page(
+    `${words || 'Start'} – an encyclopedia`,
+    `<style>body{margin:0;font:17px/1.6 Georgia,serif;color:#222;background:#faf8f3}header{background:#243b53;color:#fff;padding:18px 40px;font:600 20px sans-serif}
+main{margin:32px 40px;max-width:760px}form{display:flex;gap:8px;margin:0 0 28px}input,button{font:inherit;padding:8px 14px;border:1px solid #9fb3c8;border-radius:6px}
+button{background:#243b53;color:#fff}input{flex:1}h1{font-weight:600;margin:0 0 12px}</style>
+<header>An encyclopedia</header><main><form action="/encyclopedia"><input id="searchInput" name="search" placeholder="Search"><button type="submit">Search</button></form>
+${words ? `<h1>${words}</h1><p>A window is an opening in a wall that lets light through, and air when it is opened. Who stands on one side sees what is on the other, and may reach into it.</p><p>The glass keeps the weather where it is. A window that many look through at once is called a shop’s.</p>` : '<p>Search for a word.</p>'}</main>`,
+  );
+
 /** A picture of one colour, as an icon. */
 const ICON = '<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16"><rect width="16" height="16" fill="#c00"/></svg>';
 
@@ -89,6 +100,7 @@ export function answer(request, response) {
   const { pathname } = new URL(request.url, 'http://site.test');
   const html = (text) => response.setHeader('Content-Type', 'text/html; charset=utf-8').end(text);
   if (Object.hasOwn(PAGES, pathname)) return html(PAGES[pathname]);
+  if (pathname === '/encyclopedia') return html(encyclopedia(new URL(request.url, 'http://site.test').searchParams.get('search')?.replace(/[^\w ]/g, '')));
   if (pathname === '/redirect') return response.writeHead(302, { Location: '/one' }).end();
   if (pathname === '/slow') return void setTimeout(() => html(page('Slow', '<h1>Slow</h1>')), SLOW_MS);
   if (pathname === '/never') return undefined;
