@@ -20,7 +20,6 @@ const fakePage = (rules) => `<!doctype html><title>Fake</title><script>
   });
 </script>`;
 
-const TIMINGS = { initMs: 50, midMs: 50 };
 const READY = `(data, send) => { send({ type: 'bbx-api-ready', data: { methods: ['getTabs', 'click', 'evaluate', 'createTab'], policy: null } }); send({ type: 'tab-api-ready', data: {} }); }`;
 const ACK = `({ data }, send) => send({ type: 'bbx-mid-ack', data: { mid: data.mid } })`;
 
@@ -53,7 +52,7 @@ async function faked(wanted, { attributes = {}, ready = true, timings = {} } = {
   await host.evaluate((values) => {
     globalThis.sent = [];
     addEventListener('message', ({ data }) => data?.type === 'fake-seen' && sent.push({ ...data.data, at: performance.now() }));
-    return customElements.whenDefined('browserbox-webview').then(() => Object.assign(customElements.get('browserbox-webview')[Symbol.for('vitrine.timings')] ?? {}, values));
+    return customElements.whenDefined('browserbox-webview').then(() => Object.assign(customElements.get('browserbox-webview')[Symbol.for('vitrine.timings')], values));
   }, timings);
   return world.embed(host, { login_url: fake.url }, attributes, { ready });
 }
@@ -188,5 +187,5 @@ async function quick() {
     return customElements.get('browserbox-webview')[Symbol.for('vitrine.timings')];
   });
   await probe.context().close();
-  return Object.fromEntries(Object.entries({ ...names, ...(names ? {} : TIMINGS) }).map(([name, value]) => [name, /ms$/i.test(name) ? Math.max(1, value / 100) : value]));
+  return Object.fromEntries(Object.entries(names).map(([name, value]) => [name, name.endsWith('Ms') ? value / 100 : value]));
 }
