@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { after, afterEach, before } from 'node:test';
 import { chromium } from 'playwright-core';
 import { behaviour } from './behaviour.mjs';
-import { CHROMIUM, eventually, startWorld } from './world.mjs';
+import { CHROMIUM, eventually, launch, startWorld } from './world.mjs';
 
 /** Every name leads here, and every certificate is believed. */
 const NAMES = ['--no-sandbox', '--host-resolver-rules=MAP * 127.0.0.1', '--ignore-certificate-errors'];
@@ -21,7 +21,7 @@ let shops;
 let host;
 let extra;
 before(async () => {
-  world = await startWorld({}, { browser: () => chromium.launch({ executablePath: CHROMIUM, args: NAMES }) });
+  world = await startWorld({}, { browser: () => launch(NAMES) });
   shops = await serveShops();
 });
 after(async () => {
@@ -162,10 +162,7 @@ for (const [title, member, preferences] of [
 }
 
 behaviour('plain http on a name that is not local', ['login over plain http on a name'], async () => {
-  const named = await startWorld(
-    { VITRINE_PUBLIC_URL: '' },
-    { browser: () => chromium.launch({ executablePath: CHROMIUM, args: NAMES }) },
-  );
+  const named = await startWorld({}, { browser: () => launch(NAMES) });
   try {
     const session = await named.claim({ allowedEmbeddingOrigins: [shops.plain('shop.example.com')] });
     const login = new URL(session.login_url);

@@ -3,6 +3,7 @@
 
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -11,6 +12,8 @@ import { startServer } from '../clients/server.mjs';
 import { answer } from './site.mjs';
 
 export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** The element as it was built, for tests that need no server. */
+const BUILT = new URL('../../web/element/dist/webview.js', import.meta.url);
 const MINUTES = 1_000;
 const WAIT_MS = 20_000;
 const STEP_MS = 30;
@@ -39,15 +42,40 @@ const page = (script) => `<!doctype html><meta charset="utf-8"><title>Embedder</
   };
 </script>`;
 
-/** A page of ours on an origin of its own; another `host` than the server's makes it another site too. */
+/**
+ * A page of ours on an origin of its own, with the element that `script` leads to; another `host` than the server's makes it another site
+ * too.
+ */
 export async function serveEmbedder(script, host = 'localhost') {
-  const server = createServer((request, response) => response.setHeader('Content-Type', 'text/html; charset=utf-8').end(page(script)));
+  const server = createServer(async (request, response) => {
+    const [type, body] = request.url === '/webview.js' ? ['text/javascript', await readFile(BUILT)] : ['text/html; charset=utf-8', page(script)];
+    response.setHeader('Content-Type', type).end(body);
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return { origin: `http://${host}:${server.address().port}`, close: () => server.close() };
 }
 
-export async function startWorld(settings = {}, { browser = () => chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] }) } = {}) {
+/** An embedder's page in a browser context of its own, without an element yet. */
+export async function openPage(eyes, origin, options = {}) {
+  const context = await eyes.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  const host = await context.newPage();
+  host.setDefaultTimeout(WAIT_MS);
+  await host.goto(`${origin}/`);
+  return host;
+}
+
+/** An element for `session` on `host`, which is ready unless `ready` is false. */
+export async function embed(host, session, attributes = {}, { id = 'bbx', ready = true } = {}) {
+  await host.evaluate(([name, values]) => embed(name, values), [id, { 'login-link': session.login_url, height: '700', ...attributes }]);
+  const view = new Webview(host, id);
+  if (ready) await view.run((element) => element.whenReady({ timeoutMs: 20_000 }));
+  return view;
+}
+
+export const launch = (args = ['--no-sandbox']) => chromium.launch({ executablePath: CHROMIUM, args });
+
+export async function startWorld(settings = {}, { browser = launch } = {}) {
   const server = await startServer(
     {
       VITRINE_RATE_LIMITS: '*=600000/10000',
@@ -89,21 +117,7 @@ export async function startWorld(settings = {}, { browser = () => chromium.launc
   }
   const release = ({ id }) => ask('DELETE', `/api/v1/sessions/${id}`);
 
-  /** An embedder's page in a browser context of its own, without an element yet. */
-  async function open(origin = embedder.origin, options = {}) {
-    const context = await eyes.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-    const host = await context.newPage();
-    host.setDefaultTimeout(WAIT_MS);
-    await host.goto(`${origin}/`);
-    return host;
-  }
-  /** An element for `session` on `host`, which is ready unless `ready` is false. */
-  async function embed(host, session, attributes = {}, { id = 'bbx', ready = true } = {}) {
-    await host.evaluate(([name, values]) => embed(name, values), [id, { 'login-link': session.login_url, height: '700', ...attributes }]);
-    const view = new Webview(host, id);
-    if (ready) await view.run((element) => element.whenReady({ timeoutMs: 20_000 }));
-    return view;
-  }
+  const open = (origin = embedder.origin, options = {}) => openPage(eyes, origin, options);
   async function stop() {
     await eyes.close();
     embedder.close();
@@ -131,18 +145,18 @@ export class Webview {
     return this.locator.evaluate(act, argument);
   }
 
-  /** The error that `act` ends with. */
+  /** The error that `act` ends with; its value as `none` where it ends with none. */
   caught(act, argument) {
     return this.locator.evaluate(
-      `async (element, argument) => {
+      async (element, [text, given]) => {
         try {
-          return { none: await (${act})(element, argument) };
+          return { none: await globalThis.eval(`(${text})`)(element, given) };
         } catch (error) {
           const { name, message, code, status, retriable } = error;
           return { name, message, code, status, retriable, json: error.toJSON?.() };
         }
-      }`,
-      argument,
+      },
+      [String(act), argument],
     );
   }
 
