@@ -5,6 +5,7 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
@@ -102,6 +103,13 @@ export async function startWorld(settings = {}, { browser = launch } = {}) {
     const text = await response.text();
     return { status: response.status, headers: response.headers, body: text.startsWith('{') ? JSON.parse(text) : text };
   }
+  /** Asks as the operator; an answer that is no success is an error. */
+  async function admin(method, path, body) {
+    const key = (await readFile(join(server.data, 'operator-key'), 'utf8')).trim();
+    const { status, body: answer } = await ask(method, path, { body, key });
+    if (status >= 400) throw new Error(`${status} ${method} ${path}: ${JSON.stringify(answer)}`);
+    return answer;
+  }
   /** A command of the operator, as JSON. */
   async function operate(...words) {
     const environment = { ...process.env, VITRINE_DATA_DIR: server.data, VITRINE_URL: server.base };
@@ -129,7 +137,7 @@ export async function startWorld(settings = {}, { browser = launch } = {}) {
     await stop();
     throw error;
   }
-  return { server, embedder, eyes, site, other, ask, operate, claim, release, open, embed, stop };
+  return { server, embedder, eyes, site, other, ask, admin, operate, claim, release, open, embed, stop };
 }
 
 /** One element on an embedder's page. */
