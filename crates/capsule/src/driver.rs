@@ -129,7 +129,8 @@ impl Native {
     async fn try_out(&self, driver: &str, rootfs: &Path, disk: Option<DiskSpec>) -> Result<(), CapsuleError> {
         let number = getrandom::u64().map_err(|error| CapsuleError::Unsupported(error.to_string()))?;
         let id = format!("check-{number:016x}");
-        let limits = Limits { memory_bytes: 64 * 1024 * 1024, pids_max: 16, cpu_weight: 100, cpu_max_millis: None };
+        // A second kernel has threads and memory of its own.
+        let limits = Limits { memory_bytes: 256 * 1024 * 1024, pids_max: 128, cpu_weight: 100, cpu_max_millis: None };
         let spec = Spec {
             id: id.clone(),
             driver: driver.to_owned(),

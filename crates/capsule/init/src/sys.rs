@@ -68,7 +68,7 @@ pub fn mount_setattr(mount: BorrowedFd<'_>, attributes: u64, users: Option<Borro
 /// Close every descriptor from `first` on; to be called before anything is opened.
 pub fn close_from(first: i32) -> io::Result<()> {
     // SAFETY: called once, before this process owns any descriptor.
-    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } {
+    match unsafe { libc::syscall(libc::SYS_close_range, first, i32::MAX, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -101,6 +101,12 @@ pub fn lead_session(command: &mut Command) {
     };
     // SAFETY: each is one system call; they allocate nothing and take no lock.
     unsafe { command.pre_exec(lead) };
+}
+
+/// Let the program begin with a step that makes system calls alone, as long as it succeeds.
+pub fn begin_with(command: &mut Command, step: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
+    // SAFETY: this process has one thread, so its child finds every lock free.
+    unsafe { command.pre_exec(step) };
 }
 
 /// A new terminal of this size: the master, which does not wait, and the other end, which the program is to have.

@@ -1,7 +1,7 @@
 //! The `config.json` of one capsule.
 //!
 //! Promises what the native driver gives: the same namespaces but the network's, which the runtime inherits, the same
-//! ids, mounts, masks and capabilities. The system call filter and Landlock are process 1's own last steps, so that they
+//! ids (a second kernel is started among them and maps none), mounts, masks and capabilities. The system call filter and Landlock are process 1's own last steps, so that they
 //! are the same ones; it holds `CAP_SETPCAP` until then.
 
 use serde_json::{Value, json};
@@ -21,11 +21,15 @@ const CAPABILITIES: [&str; 12] = [
     "CAP_AUDIT_WRITE",
     "CAP_SETPCAP",
 ];
-const NAMESPACES: [&str; 6] = ["pid", "ipc", "uts", "mount", "cgroup", "user"];
+const NAMESPACES: [&str; 5] = ["pid", "ipc", "uts", "mount", "cgroup"];
 
 /// `groups` is the capsule's place below the root of every cgroup hierarchy.
 pub(super) fn config(plan: &Plan, groups: &str, control: Control) -> Value {
-    let ids = json!([{ "containerID": 0, "hostID": plan.uid_base, "size": IDS }]);
+    let (ids, users) = match control {
+        Control::Inherited => (json!([{ "containerID": 0, "hostID": plan.uid_base, "size": IDS }]), Some("user")),
+        Control::Folder => (json!([]), None),
+    };
+    let namespaces: Vec<_> = NAMESPACES.into_iter().chain(users).map(|kind| json!({ "type": kind })).collect();
     let masked: Vec<&str> = MASKED_FILES.into_iter().chain(MASKED_DIRECTORIES).collect();
     json!({
         "ociVersion": "1.0.2",
@@ -42,7 +46,7 @@ pub(super) fn config(plan: &Plan, groups: &str, control: Control) -> Value {
         },
         "mounts": mounts(plan, control),
         "linux": {
-            "namespaces": NAMESPACES.map(|kind| json!({ "type": kind })),
+            "namespaces": namespaces,
             "uidMappings": ids,
             "gidMappings": ids,
             "cgroupsPath": groups,

@@ -174,9 +174,11 @@ impl Runtimes {
     }
 
     fn options(&self, runtime: &Runtime) -> Vec<String> {
-        let state = self.directory.join(&runtime.name).to_string_lossy().into_owned();
         let own = runtime.kind.options().iter().map(|option| (*option).to_owned());
-        ["--root".to_owned(), state].into_iter().chain(own).collect()
+        // A second kernel's is in the bundle, which goes with the keeper.
+        let state = (runtime.kind.control() == Control::Inherited)
+            .then(|| ["--root".to_owned(), self.directory.join(&runtime.name).to_string_lossy().into_owned()]);
+        state.into_iter().flatten().chain(own).collect()
     }
 }
 

@@ -32,7 +32,8 @@ impl Machine {
     }
 
     pub async fn with(image_name: &str, slots_max: u32) -> Self {
-        let installed = ["/usr/bin/crun", "/usr/sbin/runc", "/usr/bin/runc"].map(Path::new).into_iter();
+        let installed =
+            ["/usr/bin/crun", "/usr/sbin/runc", "/usr/bin/runc", "/usr/bin/runsc"].map(Path::new).into_iter();
         let runtimes: BTreeMap<&str, &Path> = installed
             .filter(|path| path.exists())
             .filter_map(|path| Some((path.file_name()?.to_str()?, path)))
@@ -51,6 +52,12 @@ impl Machine {
     pub fn drivers(&self) -> Vec<String> {
         let runtimes = self.native.runtimes().iter().map(|runtime| runtime.name.clone());
         std::iter::once(NATIVE.to_owned()).chain(runtimes).collect()
+    }
+
+    /// Whether capsules of this driver have a kernel of their own.
+    pub fn is_second_kernel(&self, driver: &str) -> bool {
+        let runtime = self.native.runtimes().iter().find(|runtime| runtime.name == driver);
+        runtime.is_some_and(|runtime| runtime.kind == RuntimeKind::Runsc)
     }
 
     async fn make(image_name: &str, slots_max: u32, runtimes: Vec<Runtime>) -> Self {

@@ -5,7 +5,7 @@
 //! with the container. The runtime inherits its network: without a path to one in its configuration it makes none.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -31,6 +31,8 @@ const STAGE: [(&str, &str); 3] = [("mode", "0755"), ("size", "1m"), ("nr_inodes"
 const GROUPS: &str = "/sys/fs/cgroup";
 /// Where the runtime writes which process it started.
 const PID: &str = "pid";
+/// What a second kernel remembers and writes, in the bundle: it runs as the capsule's own root.
+const STATE: &str = "state";
 /// The longest line of a runtime's log that is told on, in characters.
 const COMPLAINT_MAX: usize = 400;
 
@@ -57,7 +59,6 @@ impl Keeper {
         };
         let root = root::bare(plan, &users)?;
         root::furnish(&root, plan, &users)?;
-        drop(users);
         let stage = stage(plan, container)?;
         if !container.groups_by_runtime {
             // It refuses some mixtures of both versions, which are none of its business.
@@ -66,7 +67,7 @@ impl Keeper {
         }
         let top = open_tree(root.top(), OpenTreeFlags::AT_RECURSIVE).step(|| "take the capsule's root".into())?;
         tree::attach(&top, tree::host(&stage.join("root"))?)?;
-        run(plan, container, stage, listener)?;
+        run(plan, container, stage, listener, users)?;
         if container.groups_by_runtime {
             join_groups(plan)?;
         }
@@ -123,19 +124,39 @@ fn stage(plan: &Plan, container: &Container) -> Result<&'static Path, Failure> {
     tree::attach(&init, tree::host(&stage.join("init"))?)?;
     if container.control == Control::Folder {
         tree::attach(&control, tree::host(&stage.join(CONTROL))?)?;
+        fs::create_dir(stage.join(STATE)).step(|| "make the runtime's folder".into())?;
         let owner = Some(plan.uid_base);
-        rustix::fs::chown(stage.join(CONTROL), owner.map(Uid::from_raw), owner.map(Gid::from_raw))
-            .step(|| "give the control folder away".into())?;
+        for folder in [CONTROL, STATE] {
+            rustix::fs::chown(stage.join(folder), owner.map(Uid::from_raw), owner.map(Gid::from_raw))
+                .step(|| format!("give the {folder} folder away"))?;
+        }
     }
     Ok(stage)
 }
 
-/// Start the container; its process 1 reports for itself.
-fn run(plan: &Plan, container: &Container, stage: &Path, listener: Option<OwnedFd>) -> Result<(), Failure> {
-    let log = stage.join("log");
+/// Start the container; its process 1 reports for itself. A second kernel is started by the capsule's own root, who is
+/// nobody outside: it maps no ids itself.
+fn run(
+    plan: &Plan,
+    container: &Container,
+    stage: &Path,
+    listener: Option<OwnedFd>,
+    users: Users,
+) -> Result<(), Failure> {
+    let own = match container.control {
+        Control::Inherited => stage.to_owned(),
+        Control::Folder => stage.join(STATE),
+    };
+    let log = own.join("log");
     let mut command = Command::new(&container.runtime);
+    if container.control == Control::Folder {
+        command.arg("--root").arg(&own);
+        sys::begin_with(&mut command, move || {
+            privileges::enter_users(&users.capsule).map_err(|_| ErrorKind::PermissionDenied.into())
+        });
+    }
     command.args(&container.options).arg("--log").arg(&log).arg("run").args(&container.run_options);
-    command.arg("--detach").arg("--bundle").arg(stage).arg("--pid-file").arg(stage.join(PID)).arg(&container.id);
+    command.arg("--detach").arg("--bundle").arg(stage).arg("--pid-file").arg(own.join(PID)).arg(&container.id);
     command.current_dir("/").env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     command.stdin(order(plan, container).step(|| "write the order for process 1".into())?).stdout(Stdio::inherit());
     if let Some(listener) = listener {
