@@ -120,7 +120,13 @@ export interface HealthReport {
 
 export interface Metrics {
   /** What of the page is visible, CSS px. */
-  readonly viewport: { readonly width: number; readonly height: number; readonly scale: number };
+  readonly viewport: {
+    readonly width: number;
+    readonly height: number;
+    /** Device pixels of one CSS px. */
+    readonly scale: number;
+    readonly zoom: number;
+  };
   readonly document: { readonly width: number; readonly height: number };
   readonly scroll: { readonly x: number; readonly y: number };
   /** Where the picture lies in the iframe, CSS px. */

@@ -2,7 +2,7 @@
 //! a space: the whole element, the bar of the page, the picture, or the remote page itself, whose scrolling it follows.
 
 import type { Augment, AugmentHandle, AugmentKind, AugmentSpace, AugmentSpec, Rect } from './api.ts';
-import { fill } from './content.ts';
+import { rendered } from './content.ts';
 import { BrowserBoxError } from './errors.ts';
 import { randomId } from './ids.ts';
 import { isRecord } from './policy.ts';
@@ -47,6 +47,8 @@ type Spec = AugmentSpec & { readonly kind: AugmentKind; readonly space: AugmentS
 interface Drawn {
   readonly id: string;
   spec: Spec;
+  /** Its content, in the first of the boxes. */
+  body: Node | null;
   /** One, or one for each match of a highlight. */
   readonly boxes: HTMLElement[];
   /** In the page's document, CSS px. */
@@ -75,7 +77,7 @@ export class Augments {
     if (this.#drawn.size >= AUGMENTS_MAX)
       throw new BrowserBoxError('ERR_CONFLICT', `there are ${AUGMENTS_MAX} augments, the most at once`);
     this.#spaces ??= spacesIn(this.#host, root);
-    const drawn: Drawn = { id, spec, boxes: [], places: [] };
+    const drawn: Drawn = { id, spec, body: bodyOf(spec), boxes: [], places: [] };
     this.#drawn.set(id, drawn);
     this.#draw(drawn);
     return { id, update: (patch) => this.update(id, patch), remove: () => this.remove(id) };
@@ -84,7 +86,9 @@ export class Augments {
   update(id: string, patch: Partial<AugmentSpec>): Augment {
     const drawn = this.#drawn.get(id);
     if (!drawn) throw new BrowserBoxError('ERR_NOT_FOUND', `augment ${id} does not exist`);
-    drawn.spec = checked({ ...drawn.spec, ...patch });
+    const spec = checked({ ...drawn.spec, ...patch });
+    drawn.body = bodyOf(spec);
+    drawn.spec = spec;
     this.#draw(drawn);
     return described(drawn);
   }
@@ -146,7 +150,7 @@ export class Augments {
     this.#place(drawn);
   }
 
-  #box({ id, spec }: Drawn, first: boolean): HTMLElement {
+  #box({ id, spec, body }: Drawn, first: boolean): HTMLElement {
     const kind = spec.kind;
     const box = document.createElement('div');
     box.className = `augment ${kind}`;
@@ -160,7 +164,7 @@ export class Augments {
       if (kind !== 'highlight') box.append(heading(spec.title));
     }
     if (spec.closable) box.append(closer(() => this.remove(id)));
-    if (spec.content !== undefined && first) fill(box, spec.content);
+    if (body && first) box.append(body);
     return box;
   }
 
@@ -199,6 +203,10 @@ export class Augments {
       setRect(box, { x, y, width: place.width * scale, height: place.height * scale }, drawn.spec.kind !== 'highlight');
     });
   }
+}
+
+function bodyOf({ content }: Spec): Node | null {
+  return content === undefined ? null : rendered(content);
 }
 
 function spacesIn(host: HTMLElement, mode: ShadowRootMode): Readonly<Record<AugmentSpace, HTMLElement>> {

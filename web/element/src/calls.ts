@@ -92,10 +92,10 @@ export class Calls {
   }
 
   /** Whether it was an answer to a call of ours. */
-  receive({ requestId, data, envelope }: Message): boolean {
+  receive({ requestId, envelope }: Message): boolean {
     const pending = requestId === null ? undefined : this.#pending.get(requestId);
     if (!pending) return requestId !== null;
-    if (envelope['error'] === undefined || envelope['error'] === null) pending.resolve('data' in envelope ? data : undefined);
+    if (envelope['error'] === undefined || envelope['error'] === null) pending.resolve(envelope['data']);
     else pending.reject(errorOf(envelope));
     return true;
   }

@@ -7,11 +7,9 @@ import { sanitise } from './sanitise.ts';
 /** Of text, HTML, or data written out. */
 const CHARACTERS_MAX = 100_000;
 
-export function fill(box: HTMLElement, content: AugmentContent): void {
-  if (content instanceof Node) {
-    box.append(content);
-    return;
-  }
+/** Fails for content that is none of the kinds, or too much of it. */
+export function rendered(content: AugmentContent): Node {
+  if (content instanceof Node) return content;
   const body = document.createElement('div');
   body.className = 'body';
   const typed = typeof content === 'string' ? { type: 'text' as const, text: content } : content;
@@ -33,7 +31,7 @@ export function fill(box: HTMLElement, content: AugmentContent): void {
     default:
       throw new BrowserBoxError('ERR_INVALID_ARGUMENT', 'augment content requires a non-empty type: text, html or json');
   }
-  box.append(body);
+  return body;
 }
 
 function bounded(text: string): string {

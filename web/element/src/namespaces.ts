@@ -65,21 +65,18 @@ export function pageOf(call: Call): PageNamespace {
 
 function metricsOf(value: unknown): Metrics {
   const metrics = isRecord(value) ? value : {};
-  const part = (name: string) => (isRecord(metrics[name]) ? metrics[name] : {});
-  const first = (...candidates: unknown[]): number => candidates.find((found) => typeof found === 'number') ?? 0;
-  const viewport = part('viewport');
-  const whole = part('document');
-  const scroll = part('scroll');
-  const width = first(viewport['width'], metrics['width']);
-  const height = first(viewport['height'], metrics['height']);
+  const figure = (name: string, unsaid: number): number => {
+    const found = metrics[name];
+    return typeof found === 'number' ? found : unsaid;
+  };
+  const width = figure('width', 0);
+  const height = figure('height', 0);
+  const { surface } = metrics;
   return {
-    viewport: { width, height, scale: first(viewport['scale'], metrics['scale'], metrics['deviceScaleFactor'], 1) },
-    document: { width: first(whole['width'], width), height: first(whole['height'], height) },
-    scroll: {
-      x: first(scroll['x'], viewport['scrollX'], metrics['scrollX']),
-      y: first(scroll['y'], viewport['scrollY'], metrics['scrollY']),
-    },
-    surface: isRecord(metrics['surface']) ? (metrics['surface'] as unknown as Rect) : null,
+    viewport: { width, height, scale: figure('devicePixelRatio', 1), zoom: figure('zoom', 1) },
+    document: { width: figure('documentWidth', width), height: figure('documentHeight', height) },
+    scroll: { x: figure('scrollX', 0), y: figure('scrollY', 0) },
+    surface: isRecord(surface) ? (surface as unknown as Rect) : null,
   };
 }
 

@@ -53,7 +53,7 @@ const methods = {
   getPageUrl: () => methods.getActiveTab().url,
   getPageTitle: () => methods.getActiveTab().title,
   getPageText: ({ mainContentOnly } = {}) => (mainContentOnly ? 'main' : 'all'),
-  getScreenMetrics: () => ({ viewport: { width: 640, height: 360, scale: 1 }, scroll: { x: 0, y: 5 } }),
+  getScreenMetrics: () => ({ width: 640, height: 360, scrollX: 0, scrollY: 5, zoom: 1, devicePixelRatio: 2, documentHeight: 900 }),
   getTransportDiagnostics: () => ({ rttMs: 1, fps: 25, kbps: 10, framesDropped: 0, codec: 'h264' }),
   evaluate: (expression) => ({ result: { type: 'string', value: `value of ${expression}` } }),
   click: () => ({ result: true }),
