@@ -91,11 +91,12 @@ test('a narrow frame keeps everything within its width', async () => {
 });
 
 test('to look only takes the hands off, is said to the person and to the machine', async () => {
-  await open();
+  await open({ attributes: 'width="480" height="300"' });
   await inside().locator('#stage:not(.empty)').waitFor();
+  await tell({ type: 'bbx-ui-sync', data: { interactionMode: 'full' } });
   await tell({ type: 'bbx-ui-sync', data: { interactionMode: 'view-only' } });
   assert.equal((await server.take('interaction')).mode, 'view-only');
-  await inside().getByText('View only').waitFor();
+  await inside().locator('#mode').getByText('View only').waitFor();
   server.forget();
   await page.mouse.click(...(await at(100, 100)));
   await page.keyboard.type('abc');
@@ -106,7 +107,7 @@ test('to look only takes the hands off, is said to the person and to the machine
       .locator('#address')
       .evaluate((field) => field.readOnly),
   );
-  assert.ok(await inside().locator('#new-tab').isDisabled());
+  assert.ok(await inside().locator('#back').isDisabled());
   assert.deepEqual(
     server.messages.filter(({ type }) => ['mouse', 'key', 'dialog'].includes(type)),
     [],

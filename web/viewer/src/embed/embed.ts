@@ -76,6 +76,8 @@ class Embed {
   start(): void {
     if (new URLSearchParams(location.search).get('ui') === 'false') this.#controls.show(false);
     this.#browser.sizing.match();
+    // The view first finds out what it can decode; meanwhile the way to the session is made ready. What goes wrong shows there.
+    void this.#host.socketAddress().catch(() => {});
     void this.#view.start();
     this.#parent.hail({ type: 'bbx-mid-request', data: {} });
     this.#parent.hail({ type: 'bbx-ui-request', data: {} });
@@ -207,6 +209,8 @@ class Embed {
       sessionUnloadWarning: (on) => (on ? addEventListener : removeEventListener)('beforeunload', warn),
       beforeunloadBehavior: (answer) => (this.#unloadAnswer = answer),
       interactionMode: (mode) => {
+        // The first thing that an embedder says is mostly how it is anyway.
+        if (mode === this.#mode) return;
         this.#mode = mode;
         this.#browser.handsOff(mode === 'view-only');
         this.#view.connection.send({ type: 'interaction', mode });
