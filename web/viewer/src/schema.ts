@@ -19,6 +19,7 @@ export type Checked<C> = C extends Check<infer T> ? T : never;
 export const text: Check<string> = (value) => typeof value === 'string';
 export const flag: Check<boolean> = (value) => typeof value === 'boolean';
 export const number: Check<number> = (value) => typeof value === 'number';
+export const anything: Check<unknown> = (_): _ is unknown => true;
 /** Whatever JSON can hold. */
 export const json: Check<unknown> = (value): value is unknown =>
   ['string', 'boolean', 'number', 'object'].includes(typeof value);

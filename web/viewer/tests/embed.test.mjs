@@ -84,6 +84,19 @@ test('a session that is over says so to the parent, each time it asks', async ()
   assert.equal((await heard('bbx-sos')).data.reasonCode, 'deleted');
 });
 
+test('a view that the person opens again is alive again', async () => {
+  await open();
+  server.close(4999, '');
+  await heard('bbx-sos');
+  await inside().getByRole('button', { name: 'Connect again' }).click();
+  await server.take('start');
+  await heard('usability-changed');
+  await tell({ type: 'init' });
+  await heard('bbx-api-ready');
+  server.embedding.answers.set('getPageTitle', 'Back');
+  assert.equal((await call('getPageTitle')).data, 'Back');
+});
+
 test('strangers are not heard: other origins, other windows', async () => {
   server.embedding.origins = ['https://app.example.com', 'http://*.localhost:*'];
   await embed();
@@ -118,7 +131,8 @@ test('calls go to the machine and come back, each once', async () => {
   assert.equal(clicked.type, 'bbx-api-result');
   const [{ callId, args }] = server.embedding.calls;
   assert.deepEqual([callId, args], ['once', ['#a', { timeoutMs: 5 }]]);
-  await call('click', ['#a'], { callId: 'once' });
+  await call('click', ['#a', undefined], { callId: 'once' });
+  assert.deepEqual(server.embedding.calls[1].args, ['#a']);
   assert.deepEqual(
     server.embedding.calls.map((made) => made.callId),
     ['once', 'once'],
@@ -175,7 +189,6 @@ test('at most 64 calls are under way', async () => {
 
 test('ten thousand messages in a second leave the page alive', async () => {
   await open();
-  server.embedding.answers.set('getPageTitle', 'T');
   await page.evaluate(() => {
     for (let n = 0; n < 2500; n += 1) {
       globalThis.tell({ type: 'init' });
@@ -184,9 +197,11 @@ test('ten thousand messages in a second leave the page alive', async () => {
       globalThis.tell({ type: 'bbx-ui-sync', data: { uiVisible: n % 2 === 0 } });
     }
   });
-  const before = Date.now();
   await inside().evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
-  assert.ok(Date.now() - before < 5_000);
+  await page.waitForTimeout(1_100);
+  const answered = await page.evaluate(() => globalThis.heard.length);
+  assert.ok(answered < 10_000, `${answered} were answered`);
+  assert.equal(typeof (await call('uiVisible')).data, 'boolean');
   assert.ok(server.messages.filter(({ type }) => type === 'refresh').length <= 30);
 });
 

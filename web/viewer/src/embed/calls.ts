@@ -56,6 +56,7 @@ export class Calls {
 
   connected(): void {
     this.#connected = true;
+    this.#over = null;
     for (const { message } of this.#pending.values()) this.#send(message);
   }
 

@@ -29,9 +29,14 @@ export class Controls {
     this.#draw();
   }
 
-  /** With the embedder's own controls, or none, ours are not shown. */
+  /** Whether they are shown: with the embedder's own controls, or none, ours are not. */
   get visible(): boolean {
     return this.#wanted && this.#hasOwn;
+  }
+
+  /** Whether the person may show and hide them. */
+  get mayToggle(): boolean {
+    return this.#mayToggle;
   }
 
   show(visible: boolean): void {
@@ -39,17 +44,13 @@ export class Controls {
     this.#draw();
   }
 
-  useChrome(chrome: Chrome): void {
-    this.#chrome = chrome;
+  allowToggle(allow: boolean): void {
+    this.#mayToggle = allow;
     this.#draw();
   }
 
-  get mayToggle(): boolean {
-    return this.#mayToggle;
-  }
-
-  allowToggle(allow: boolean): void {
-    this.#mayToggle = allow;
+  useChrome(chrome: Chrome): void {
+    this.#chrome = chrome;
     this.#draw();
   }
 

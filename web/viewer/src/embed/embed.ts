@@ -91,6 +91,7 @@ class Embed {
     switch (event.type) {
       case 'connected':
         this.#standing.connections += 1;
+        this.#ended = null;
         if (this.#mode !== 'full') this.#view.connection.send({ type: 'interaction', mode: this.#mode });
         this.#calls.connected();
         this.#reached(true, 'connected');

@@ -26,66 +26,45 @@ export function ownMethods(
 ): ReadonlyMap<string, OwnMethod> {
   const frames = new Frames(view.screen);
   const diagnostics = () => diagnosticsOf(standing, view);
+  const frame = () =>
+    frames.take({ castSessionId: standing.connections, sessionId: standing.session, targetId: standing.watching });
   return new Map<string, OwnMethod>([
+    // Without a wish it is only asked how it is.
     [
       'uiVisible',
       {
-        run: ([visible]) =>
-          setUnlessAsked(
-            visible,
-            (wish) => controls.show(wish),
-            () => controls.visible,
-          ),
+        run: ([wish]) => {
+          if (typeof wish === 'boolean') controls.show(wish);
+          return controls.visible;
+        },
       },
     ],
     [
       'allowUserToggleUI',
       {
-        run: ([allow]) =>
-          setUnlessAsked(
-            allow,
-            (wish) => controls.allowToggle(wish),
-            () => controls.mayToggle,
-          ),
+        run: ([wish]) => {
+          if (typeof wish === 'boolean') controls.allowToggle(wish);
+          return controls.mayToggle;
+        },
       },
     ],
     ['getTransportDiagnostics', { run: diagnostics }],
     ['health', { run: () => healthOf(standing, diagnostics()) }],
-    [
-      'getFrame',
-      {
-        needs: 'capture.frame',
-        run: () =>
-          frames.take({
-            castSessionId: standing.connections,
-            sessionId: standing.session,
-            targetId: standing.watching,
-          }),
-      },
-    ],
-    [
-      'beginSelect',
-      { needs: 'select.use', run: ([wish]) => picker.begin((wish as { prompt?: unknown } | null)?.prompt) },
-    ],
+    ['getFrame', { needs: 'capture.frame', run: frame }],
+    ['beginSelect', { needs: 'select.use', run: ([options]) => picker.begin(promptOf(options)) }],
     ['cancelSelect', { run: () => picker.cancel() }],
   ]);
 }
 
-/** Without a wish it is only asked how it is. */
-function setUnlessAsked(wish: unknown, set: (wish: boolean) => void, is: () => boolean): boolean {
-  if (typeof wish === 'boolean') set(wish);
-  return is();
+function promptOf(options: unknown): unknown {
+  return (options as { prompt?: unknown } | null | undefined)?.prompt;
 }
 
-interface Diagnostics {
-  readonly rttMs: number | null;
-}
-
-function diagnosticsOf({ connected, connections }: Standing, { screen, connection }: View): Diagnostics {
+function diagnosticsOf({ connected, connections }: Standing, { screen, connection }: View) {
   const { framesPerSecond, kilobitsPerSecond } = screen.figures();
   const { received, painted } = screen.counts;
   const { width, height } = screen.canvas;
-  const figures = {
+  return {
     transport: 'websocket',
     connected,
     rttMs: connection.roundTripMs,
@@ -99,10 +78,9 @@ function diagnosticsOf({ connected, connections }: Standing, { screen, connectio
     height,
     reconnects: Math.max(connections - 1, 0),
   };
-  return figures;
 }
 
-function healthOf({ session, connected }: Standing, diagnostics: Diagnostics): object {
+function healthOf({ session, connected }: Standing, diagnostics: { readonly rttMs: number | null }): object {
   return {
     ok: connected,
     usable: connected,

@@ -15,12 +15,18 @@ export type Envelope = Checked<typeof isEnvelope>;
 /** What came before it was known who may speak; it is heard then. */
 const WAITING_MAX = 64;
 
+/** More in one second are left unheard, unread: a program does not need them, and the person needs the page. */
+const HEARD_MAX = 2_000;
+const SECOND_MS = 1_000;
+
 export class Parent {
   readonly #hear: (message: Envelope) => void;
   #patterns: readonly string[] | null = null;
   /** Of whom we have heard, and to whom everything goes. */
   #origin: string | null = null;
   #waiting: MessageEvent[] = [];
+  #heard = 0;
+  #since = 0;
 
   constructor(hear: (message: Envelope) => void) {
     this.#hear = hear;
@@ -45,8 +51,15 @@ export class Parent {
     window.parent.postMessage(message, this.#origin ?? ancestorOrigins?.[0] ?? '*');
   }
 
+  #isFlood(): boolean {
+    const now = performance.now();
+    if (now - this.#since > SECOND_MS) [this.#since, this.#heard] = [now, 0];
+    this.#heard += 1;
+    return this.#heard > HEARD_MAX;
+  }
+
   #receive(event: MessageEvent): void {
-    if (event.source !== window.parent || !isEnvelope(event.data)) return;
+    if (event.source !== window.parent || this.#isFlood() || !isEnvelope(event.data)) return;
     if (!this.#patterns) {
       if (this.#waiting.length < WAITING_MAX) this.#waiting.push(event);
       return;

@@ -1,6 +1,6 @@
 //! What the embedder's element says, and how it is answered: the newer calls by name and the older messages for each command.
 
-import { json, list, object, optional, text } from '../schema.ts';
+import { anything, list, object, optional, text } from '../schema.ts';
 import { failed, failureOf } from './failure.ts';
 import type { Methods } from './methods.ts';
 import type { Envelope } from './parent.ts';
@@ -21,23 +21,28 @@ export interface RpcSetup {
 const PROMPT_MS = 80;
 
 const isNamed = object({ method: text });
-const isCall = object({ method: text, args: optional(list(json)), callId: optional(text) });
+const isCall = object({ method: text, args: optional(list(anything)), callId: optional(text) });
 
 /** Messages of older clients, as the method and the arguments that they stand for. */
 type Command = (message: Envelope) => [method: string, args: readonly unknown[]];
 const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ['createTab', ({ data }) => ['createTab', [urlOf(data)].filter(Boolean)]],
+  ['createTab', ({ data }) => ['createTab', [fieldOf(data, 'url')].filter(Boolean)]],
   ['closeTab', ({ tabId }) => (tabId === undefined ? ['closeTab', []] : ['closeTabById', [tabId]])],
   ['setActiveTab', ({ tabId }) => ['switchToTabById', [tabId]]],
-  ['loadURL', ({ tabId, data }) => ['navigateTo', [urlOf(data), ...inTab(tabId)]]],
+  ['loadURL', ({ tabId, data }) => ['navigateTo', [fieldOf(data, 'url'), ...inTab(tabId)]]],
   ['reload', ({ tabId }) => ['reload', inTab(tabId)]],
   ['goBack', ({ tabId }) => ['goBack', inTab(tabId)]],
   ['goForward', ({ tabId }) => ['goForward', inTab(tabId)]],
   ['stop', ({ tabId }) => ['stop', inTab(tabId)]],
 ]);
 
-function urlOf(data: unknown): unknown {
-  return (data as { url?: unknown } | null | undefined)?.url;
+function fieldOf(data: unknown, name: string): unknown {
+  return (data as Readonly<Record<string, unknown>> | null | undefined)?.[name];
+}
+
+/** What was left out at the end is no argument. */
+function given(args: readonly unknown[]): readonly unknown[] {
+  return args.slice(0, args.findLastIndex((argument) => argument !== undefined) + 1);
 }
 
 function inTab(tabId: unknown): readonly unknown[] {
@@ -58,10 +63,7 @@ export class Rpc {
         this.#setup.greet();
         break;
       case 'bbx-mid-sync':
-        this.#setup.tell({
-          type: 'bbx-mid-ack',
-          data: { mid: (message.data as { mid?: unknown } | null | undefined)?.mid },
-        });
+        this.#setup.tell({ type: 'bbx-mid-ack', data: { mid: fieldOf(message.data, 'mid') } });
         break;
       case 'bbx-ui-sync':
         this.#setup.synchronize(message.data);
@@ -99,7 +101,7 @@ export class Rpc {
       throw failed('ERR_INVALID_ARGUMENT', 'bbx-api-call requires payload');
     if (!isNamed(data) || !data.method) throw failed('ERR_INVALID_ARGUMENT', 'bbx-api-call requires data.method');
     if (!isCall(data)) throw failed('ERR_INVALID_ARGUMENT', 'bbx-api-call requires an object whose args are a list');
-    return this.#setup.methods.run(data.method, data.args ?? [], data.callId);
+    return this.#setup.methods.run(data.method, given(data.args ?? []), data.callId);
   }
 
   /** What the machine says, if it says it soon; what it said before otherwise. */
