@@ -12,7 +12,16 @@ const MID = '68365e2c721798';
 const EMBEDDER = `<!doctype html><meta charset="utf-8"><title>Embedder</title>
 <style>browserbox-webview, vitrine-webview { height: 400px }</style><body></body>`;
 
+/** As the server sends it with the demo page. */
+const DEMO_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; frame-src http:; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 export class Host {
+  /** The visitor's session of the demo page, and what the page has asked for. */
+  demo = null;
+  demoRequests = [];
+  demoRefusal = null;
   /** How the session page behaves: read by it when it starts. `modern`, `legacy`, `probe`, `silent`, `lost`. */
   kind = 'modern';
   /** Addresses of the login page that were asked for, oldest first. */
@@ -55,9 +64,11 @@ export class Host {
     const asset = pathname.match(/^\/([a-z-]+\.(?:js|css))$/)?.[1];
     if (asset) {
       response.setHeader('Content-Type', asset.endsWith('js') ? 'text/javascript' : 'text/css');
-      response.end(await readFile(new URL(asset, asset === 'embedder.js' ? here : dist)));
+      response.end(await readFile(new URL(asset.replace('browserbox-', ''), asset === 'embedder.js' ? here : dist)));
       return;
     }
+    if (pathname.startsWith('/demo')) return this.#demoPage(pathname, response);
+    if (pathname.startsWith('/api/session')) return this.#demoSession(request, pathname, response);
     response.setHeader('Content-Type', 'text/html; charset=utf-8');
     // A strict embedder: what the element needs beside its own origin's scripts is nothing but the frame.
     response.setHeader(
@@ -65,6 +76,33 @@ export class Host {
       `default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; frame-src http:`,
     );
     response.end(EMBEDDER);
+  }
+
+  async #demoPage(pathname, response) {
+    const asset = pathname.match(/^\/demo\/assets\/1234\/(demo\.(?:js|css))$/)?.[1];
+    if (asset) {
+      response.setHeader('Content-Type', asset.endsWith('js') ? 'text/javascript' : 'text/css');
+      return response.end(await readFile(new URL(asset, dist)));
+    }
+    const page = await readFile(new URL('demo.html', dist), 'utf8');
+    response.setHeader('Content-Security-Policy', DEMO_POLICY);
+    response.setHeader('Content-Type', 'text/html; charset=utf-8');
+    return response.end(page.replaceAll('__HASH__', '1234'));
+  }
+
+  async #demoSession(request, pathname, response) {
+    const body = Buffer.concat(await request.toArray()).toString();
+    this.demoRequests.push([request.method, pathname, body, request.headers['content-type'] ?? null]);
+    const answer = (status, fields) =>
+      response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(fields));
+    if (pathname === '/api/session/status') return answer(200, this.demo ? { active: true, ...this.demo } : { active: false });
+    if (pathname === '/api/session/disconnect') {
+      if (JSON.parse(body).mode === 'hard') this.demo = null;
+      return answer(200, { ok: true });
+    }
+    if (this.demoRefusal) return answer(429, this.demoRefusal);
+    this.demo = { id: 'D1', login_url: this.loginLink(), expires_at: Date.now() + 900_000 };
+    return answer(201, this.demo);
   }
 
   async #login(request, response) {
