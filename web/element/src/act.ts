@@ -25,7 +25,10 @@ export function stepOf(action: Action): { readonly action: string; readonly meth
   const [name, value] = entries[0] ?? [];
   const step = name !== undefined && Object.hasOwn(STEPS, name) ? STEPS[name] : undefined;
   if (name === undefined || !step || entries.length !== 1)
-    throw new BrowserBoxError('ERR_INVALID_ARGUMENT', `act requires an object with one of ${Object.keys(STEPS).join(', ')}`);
+    throw new BrowserBoxError(
+      'ERR_INVALID_ARGUMENT',
+      `act requires an object with one of ${Object.keys(STEPS).join(', ')}`,
+    );
   const given = isRecord(value) ? { ...value } : step.texts.length === 1 ? { [step.texts[0] ?? '']: value } : {};
   const args: unknown[] = step.texts.map((text) => {
     const word = given[text];

@@ -1,4 +1,5 @@
-//! The element's whole surface, as types. This file is what is delivered as `webview.d.ts`; the element implements it.
+//! The element's whole surface, as types. This file is what is delivered as `webview.d.ts`; the element implements
+//! it.
 
 /** `ERR_NOT_READY`, `ERR_TIMEOUT` and `ERR_TRANSPORT` may pass; the others come again for the same call. */
 export type BrowserBoxErrorCode =
@@ -351,7 +352,10 @@ export interface FlatMethods {
   /** The latest picture that was not read yet; null when there is none. */
   getFrame(): Promise<Frame | null>;
   cleanSlate(url?: string): Promise<Record<string, unknown>>;
-  resolvePageTarget(target: { readonly selector: string }, options?: { readonly maxMatches?: number }): Promise<{
+  resolvePageTarget(
+    target: { readonly selector: string },
+    options?: { readonly maxMatches?: number },
+  ): Promise<{
     readonly matches: readonly Rect[];
     readonly matchCount: number;
     readonly sample: readonly { readonly text: string; readonly href: string | null }[];
@@ -449,7 +453,7 @@ export declare class BrowserBoxWebview extends HTMLElement {
   get policy(): PolicyNamespace;
   set policy(value: string | object | null);
 
-  /** Rejects and raises `ready-timeout` when it takes longer than `timeoutMs`, which is `request-timeout-ms` when left out. */
+  /** Rejects and raises `ready-timeout` after `timeoutMs`; `request-timeout-ms` when left out. */
   whenReady(options?: { readonly timeoutMs?: number }): Promise<true>;
   /** `refresh`: asks the page instead of remembering what it said at the handshake. */
   listApiMethods(options?: { readonly refresh?: boolean }): Promise<string[]>;

@@ -1,5 +1,6 @@
-//! What an embedder lays over the remote browser: drawn here, in the embedder's page, and never in the remote one. Each lies in
-//! a space: the whole element, the bar of the page, the picture, or the remote page itself, whose scrolling it follows.
+//! What an embedder lays over the remote browser: drawn here, in the embedder's page, and never in the remote one.
+//! Each lies in a space: the whole element, the bar of the page, the picture, or the remote page itself, whose
+//! scrolling it follows.
 
 import type { Augment, AugmentHandle, AugmentKind, AugmentSpace, AugmentSpec, Rect } from './api.ts';
 import { rendered } from './content.ts';
@@ -183,7 +184,10 @@ export class Augments {
     if (!this.#spaces) return;
     const { surface } = this.#viewport ?? {};
     for (const space of ['viewport', 'page'] as const) setRect(this.#spaces[space], surface ?? null);
-    setRect(this.#spaces.chrome, surface ? { x: 0, y: 0, width: surface.x * 2 + surface.width, height: surface.y } : null);
+    setRect(
+      this.#spaces.chrome,
+      surface ? { x: 0, y: 0, width: surface.x * 2 + surface.width, height: surface.y } : null,
+    );
     for (const drawn of this.#drawn.values()) this.#place(drawn);
   }
 

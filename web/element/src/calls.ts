@@ -1,5 +1,5 @@
-//! Calls of the page: each with an id, a time within which it is answered, and a second and third try for what failed for a
-//! passing reason. All tries of one call carry the same `callId`, by which the page does its effect once.
+//! Calls of the page: each with an id, a time within which it is answered, and a second and third try for what failed
+//! for a passing reason. All tries of one call carry the same `callId`, by which the page does its effect once.
 
 import type { Connection, Message } from './connection.ts';
 import { BrowserBoxError, errorFrom, errorOf } from './errors.ts';
@@ -136,7 +136,9 @@ export class Calls {
       return Promise.resolve();
     }
     if (this.#queue.length >= WAITING_MAX)
-      return Promise.reject(new BrowserBoxError('ERR_CONFLICT', `${WAITING_MAX} calls wait already`, { retriable: true }));
+      return Promise.reject(
+        new BrowserBoxError('ERR_CONFLICT', `${WAITING_MAX} calls wait already`, { retriable: true }),
+      );
     return new Promise((resolve) => {
       this.#queue.push(() => {
         this.#underWay += 1;

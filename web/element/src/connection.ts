@@ -1,6 +1,6 @@
-//! The iframe, and the handshake with the page in it: `init` until it is answered, again after every load; the iframe loaded
-//! again when nothing answers; the routing id told until it is acknowledged. Messages are taken from our own iframe's window
-//! and the login link's origin only, and go to that origin only.
+//! The iframe, and the handshake with the page in it: `init` until it is answered, again after every load; the iframe
+//! loaded again when nothing answers; the routing id told until it is acknowledged. Messages are taken from our own
+//! iframe's window and the login link's origin only, and go to that origin only.
 
 import type { PolicySnapshot, Transport } from './api.ts';
 import { BrowserBoxError } from './errors.ts';
@@ -115,7 +115,8 @@ export class Connection {
     if (this.#ready) return Promise.resolve();
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
-      const late = () => waiter.reject(new BrowserBoxError('ERR_NOT_READY', `the page was not ready in ${timeoutMs} ms`));
+      const late = () =>
+        waiter.reject(new BrowserBoxError('ERR_NOT_READY', `the page was not ready in ${timeoutMs} ms`));
       const timer = setTimeout(late, timeoutMs);
       const settle = () => {
         clearTimeout(timer);
@@ -163,7 +164,9 @@ export class Connection {
     const fields = isRecord(data) ? data : {};
     switch (type) {
       case 'bbx-api-ready': {
-        const methods = Array.isArray(fields['methods']) ? fields['methods'].filter((name) => typeof name === 'string') : [];
+        const methods = Array.isArray(fields['methods'])
+          ? fields['methods'].filter((name) => typeof name === 'string')
+          : [];
         this.#becomeReady('modern', methods, policyOf(fields['policy']));
         break;
       }

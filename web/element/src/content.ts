@@ -29,7 +29,10 @@ export function rendered(content: AugmentContent): Node {
       break;
     }
     default:
-      throw new BrowserBoxError('ERR_INVALID_ARGUMENT', 'augment content requires a non-empty type: text, html or json');
+      throw new BrowserBoxError(
+        'ERR_INVALID_ARGUMENT',
+        'augment content requires a non-empty type: text, html or json',
+      );
   }
   return body;
 }

@@ -365,7 +365,9 @@ export class Webview extends Base implements Api.BrowserBoxWebview {
         throw new BrowserBoxError('ERR_INVALID_ARGUMENT', `parent-origin does not name this page, ${location.origin}`);
       this.#session.open(new LoginLink(text), this.#parameters());
     } catch (error) {
-      this.#session.refuse(error instanceof BrowserBoxError ? error : new BrowserBoxError('ERR_INTERNAL', String(error)));
+      this.#session.refuse(
+        error instanceof BrowserBoxError ? error : new BrowserBoxError('ERR_INTERNAL', String(error)),
+      );
       console.error(`<${this.localName}> could not start: ${error instanceof Error ? error.message : String(error)}`);
     }
   }

@@ -1,5 +1,5 @@
-//! What a call can fail with: a closed set of codes, and the way from an answer of the page to one of them. Our page sends the
-//! code; of a page that sends only words, the words decide.
+//! What a call can fail with: a closed set of codes, and the way from an answer of the page to one of them. Our page
+//! sends the code; of a page that sends only words, the words decide.
 
 import type { BrowserBoxErrorCode, ErrorParts } from './api.ts';
 

@@ -1,5 +1,5 @@
-//! The element's events: each under its name and, where there is one, its canonical name; and the feed of records that
-//! `observe` and `events` read.
+//! The element's events: each under its name and, where there is one, its canonical name; and the feed of records
+//! that `observe` and `events` read.
 
 import type { EventConfig, EventRecord, Observer } from './api.ts';
 import { BrowserBoxError } from './errors.ts';

@@ -1,5 +1,5 @@
-//! The old protocol: three questions and some commands without an answer. Tabs and navigation are made of these for a page
-//! that knows nothing newer; everything else is refused as unsupported.
+//! The old protocol: three questions and some commands without an answer. Tabs and navigation are made of these for a
+//! page that knows nothing newer; everything else is refused as unsupported.
 
 import type { Tab } from './api.ts';
 import type { Calls } from './calls.ts';
@@ -57,7 +57,11 @@ export class Legacy {
   }
 
   /** The tabs, once they are as wanted. */
-  async until(wanted: (tabs: readonly Tab[]) => boolean, what: string, timeoutMs = this.#timeoutMs): Promise<readonly Tab[]> {
+  async until(
+    wanted: (tabs: readonly Tab[]) => boolean,
+    what: string,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<readonly Tab[]> {
     const end = Date.now() + timeoutMs;
     for (;;) {
       const tabs = await this.tabs();
@@ -139,7 +143,9 @@ const METHODS: Readonly<Record<string, Method>> = {
   async waitForTabUrl(index: number, options?: { url?: string; includes?: string; timeoutMs?: number }) {
     const { url, includes, timeoutMs } = options ?? {};
     const matches = (tab?: Tab) =>
-      tab !== undefined && (url === undefined || tab.url === url) && (includes === undefined || tab.url.includes(includes));
+      tab !== undefined &&
+      (url === undefined || tab.url === url) &&
+      (includes === undefined || tab.url.includes(includes));
     return (await this.until((tabs) => matches(tabs[index]), 'waitForTabUrl', timeoutMs))[index];
   },
   async getFavicons() {

@@ -1,5 +1,5 @@
-//! The same calls by subject: `session`, `tabs`, `page`, `capture`, `select`. What the page answers is brought into one shape
-//! here, so that an embedder's code does not depend on which page it was.
+//! The same calls by subject: `session`, `tabs`, `page`, `capture`, `select`. What the page answers is brought into
+//! one shape here, so that an embedder's code does not depend on which page it was.
 
 import type {
   CaptureNamespace,

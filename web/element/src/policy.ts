@@ -1,5 +1,6 @@
-//! What may be called: what the server granted, further restricted by the embedder's attributes. The server enforces its part
-//! whatever is decided here; this part saves the way and keeps an embedder's own scripts within what the embedder meant.
+//! What may be called: what the server granted, further restricted by the embedder's attributes. The server enforces
+//! its part whatever is decided here; this part saves the way and keeps an embedder's own scripts within what the
+//! embedder meant.
 
 import type { Capabilities, Capability, PolicySnapshot } from './api.ts';
 
@@ -23,10 +24,7 @@ const NEEDS: readonly (readonly [Capability, string])[] = [
     'tabs.read',
     'getTabs getTabCount getActiveTab getActiveTabIndex waitForTabCount waitForTabUrl getFavicons waitForNonDefaultFavicon',
   ],
-  [
-    'tabs.write',
-    'createTab createTabs closeTab closeTabById closeAllTabs switchToTab switchToTabById cleanSlate',
-  ],
+  ['tabs.write', 'createTab createTabs closeTab closeTabById closeAllTabs switchToTab switchToTabById cleanSlate'],
   ['page.read', 'getPageText getPageUrl getPageTitle getPageFavicon getScreenMetrics resolvePageTarget'],
   ['page.navigate', 'navigateTo navigateTab submitOmnibox reload goBack goForward stop'],
   ['act.click', 'click'],
@@ -40,7 +38,9 @@ const NEEDS: readonly (readonly [Capability, string])[] = [
   ['select.use', 'beginSelect cancelSelect'],
   ['select.extract', 'generalizeSelection extractSelection'],
 ];
-const NEED_OF = new Map(NEEDS.flatMap(([need, methods]) => methods.split(' ').map((method) => [method, need] as const)));
+const NEED_OF = new Map(
+  NEEDS.flatMap(([need, methods]) => methods.split(' ').map((method) => [method, need] as const)),
+);
 
 /** What a method needs; null when it is not governed by the policy. */
 export function needOf(method: string, args: readonly unknown[]): Capability | null {

@@ -1,5 +1,5 @@
-//! HTML that may come from anywhere, made harmless: what is not known to be is left out. Elements of a closed list, attributes of
-//! a closed list, web addresses only, no style that loads, covers the window or escapes.
+//! HTML that may come from anywhere, made harmless: what is not known to be is left out. Elements of a closed list,
+//! attributes of a closed list, web addresses only, no style that loads, covers the window or escapes.
 
 const ELEMENTS = new Set(
   (

@@ -1,4 +1,5 @@
-//! One session in one element: the connection, the calls over it, what is allowed, and what the element's events say of it.
+//! One session in one element: the connection, the calls over it, what is allowed, and what the element's events say
+//! of it.
 
 import type * as Api from './api.ts';
 import { Augments, type Viewport } from './augment.ts';
@@ -232,7 +233,7 @@ export class Session {
   /** What the embedder or the server allows may have changed. */
   policyChanged(reason: string): void {
     const told = this.#words();
-    if (told === this.#told) return;
+    if (told === this.#told || !this.link) return;
     this.#told = told;
     const policy = this.policy();
     if (!allows(policy, 'augment.write')) this.augments.clear();
@@ -342,7 +343,8 @@ export class Session {
       const viewport = viewportOf(data);
       if (viewport) this.augments.moved(viewport);
     }
-    if (type === 'did-navigate' || type === 'did-stop-loading' || type === 'active-tab-changed') this.augments.lookAgain();
+    if (type === 'did-navigate' || type === 'did-stop-loading' || type === 'active-tab-changed')
+      this.augments.lookAgain();
     if (allows(this.policy(), 'events.read')) this.feed.emit(type, data);
   }
 

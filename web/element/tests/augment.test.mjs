@@ -1,4 +1,5 @@
-// What an embedder lays over the picture: its kinds, its content, its places, and that nothing harmful comes in with it.
+// What an embedder lays over the picture: its kinds, its content, its places, and that nothing harmful comes in with
+// it.
 
 import assert from 'node:assert/strict';
 import { suite } from './browser.mjs';
@@ -10,7 +11,9 @@ suite('augment', (test) => {
       const root = () => frameOf(element).nextElementSibling.shadowRoot;
       const kinds = ['sidebar', 'toolbar', 'toast', 'highlight', 'custom', 'panel', 'note', 'badge'];
       const rect = { x: 1, y: 2, width: 3, height: 4 };
-      const handles = kinds.map((kind) => element.augment({ id: kind, kind, rect, title: 'T', content: { type: 'text', text: '<b>' } }));
+      const handles = kinds.map((kind) =>
+        element.augment({ id: kind, kind, rect, title: 'T', content: { type: 'text', text: '<b>' } }),
+      );
       const drawn = kinds.map((kind) => root().querySelector(`.${kind} .body`)?.textContent);
       const made = document.createElement('button');
       element.augment.update('panel', { content: made });
@@ -19,7 +22,14 @@ suite('augment', (test) => {
       const conflict = await failure((async () => element.augment({ id: 'panel', kind: 'panel' }))());
       const missing = await failure((async () => element.augment.update('none', {}))());
       const wrong = [];
-      for (const spec of [null, 'x', { kind: 'window' }, { space: 'moon' }, { kind: 'highlight' }, { content: { type: 'script' } }])
+      for (const spec of [
+        null,
+        'x',
+        { kind: 'window' },
+        { space: 'moon' },
+        { kind: 'highlight' },
+        { content: { type: 'script' } },
+      ])
         wrong.push((await failure((async () => element.augment(spec))())).code);
       const before = element.augment.list().map(({ id, kind, space }) => [id, kind, space]);
       handles[0].remove();
@@ -68,7 +78,10 @@ suite('augment', (test) => {
           const { x, y, width, height } = box.getBoundingClientRect();
           return [x - base.x, y - base.y, width, height];
         });
-      const first = await until(() => places('.highlight:not([hidden])').length === 2 && places('.highlight')[0][0] === 58 && places('.highlight'));
+      const first = await until(
+        () =>
+          places('.highlight:not([hidden])').length === 2 && places('.highlight')[0][0] === 58 && places('.highlight'),
+      );
       say(element, 'page-viewport', { ...view, scrollY: 200, surface: { x: 8, y: 50, width: 400, height: 200 } });
       const second = await until(() => places('.highlight')[0][0] === 108 && places('.highlight'));
       return { first, second, custom: places('.custom') };
@@ -136,12 +149,19 @@ suite('augment', (test) => {
   test('a person picks, or does not', async ({ run }) => {
     const result = await run(async ({ ready, link, rule, failure, heard }) => {
       const element = await ready({ 'login-link': link, 'interaction-mode': 'full' });
-      rule(element, 'beginSelect', { times: 1, error: 'a selection is already active', code: 'ERR_NOT_READY', retriable: true });
+      rule(element, 'beginSelect', {
+        times: 1,
+        error: 'a selection is already active',
+        code: 'ERR_NOT_READY',
+        retriable: true,
+      });
       const active = await failure(element.select());
       const selection = await element.select({ prompt: 'Pick', intent: 'link' });
       await selection.preview();
       await element.select.cancel().catch(() => {});
-      const calls = (await heard(element)).filter(({ type }) => type === 'bbx-api-call').map(({ data }) => [data.method, data.args]);
+      const calls = (await heard(element))
+        .filter(({ type }) => type === 'bbx-api-call')
+        .map(({ data }) => [data.method, data.args]);
       return { active: active.code, calls };
     });
     const raw = { selector: 'a', selectors: ['a', 'p > a'], text: 'A link', href: null, htmlSnippet: '<a>' };

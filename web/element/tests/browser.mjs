@@ -1,4 +1,5 @@
-// The built element in real browsers: each test of a file runs in Chromium and in Firefox, on an embedder's page of its own.
+// The built element in real browsers: each test of a file runs in Chromium and in Firefox, on an embedder's page of
+// its own.
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -45,7 +46,7 @@ export function suite(name, declare) {
   }
 }
 
-/** Runs a function in the embedder's page: it is given the helpers of `embedder.js`, the login link, and an argument. */
+/** Runs a function in the embedder's page; it is given the helpers of `embedder.js`, the login link, and an argument. */
 async function run(page, host, given, argument) {
   const json = await page.evaluate(
     async (source, link, argument) => {

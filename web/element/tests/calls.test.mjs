@@ -1,4 +1,5 @@
-// Every way to call: flat methods, namespaces, act, the old protocol; repeats, time limits and the errors they end in.
+// Every way to call: flat methods, namespaces, act, the old protocol; repeats, time limits and the errors they end
+// in.
 
 import assert from 'node:assert/strict';
 import { suite } from './browser.mjs';
@@ -103,8 +104,17 @@ suite('calls', (test) => {
       scroll: { x: 0, y: 5 },
       surface: null,
     });
-    assert.deepEqual(result.frames.map((url) => atob(url.split(',')[1])), ['frame', 'viewport']);
-    assert.deepEqual(result.raw, { selector: 'a', selectors: ['a', 'p > a'], text: 'A link', href: null, htmlSnippet: '<a>' });
+    assert.deepEqual(
+      result.frames.map((url) => atob(url.split(',')[1])),
+      ['frame', 'viewport'],
+    );
+    assert.deepEqual(result.raw, {
+      selector: 'a',
+      selectors: ['a', 'p > a'],
+      text: 'A link',
+      href: null,
+      htmlSnippet: '<a>',
+    });
     assert.equal(result.generalized.count, 1);
     assert.deepEqual(result.extracted, { selector: 'a', items: [], count: 0 });
   });
@@ -115,7 +125,11 @@ suite('calls', (test) => {
       rule(element, 'click', { times: 2, silent: true, effect: true });
       const value = await element.click('#a');
       const calls = (await heard(element)).filter(({ type }) => type === 'bbx-api-call');
-      return { value, calls: calls.map(({ requestId, data }) => [requestId, data.callId]), effects: await effects(element) };
+      return {
+        value,
+        calls: calls.map(({ requestId, data }) => [requestId, data.callId]),
+        effects: await effects(element),
+      };
     });
     assert.deepEqual(result.value, { result: true });
     assert.equal(new Set(result.calls.map(([request]) => request)).size, 3);

@@ -1,4 +1,5 @@
-// What is delivered: how large it is, that its types are complete for a strict consumer, and that it can be imported without a DOM.
+// What is delivered: how large it is, that its types are complete for a strict consumer, and that it can be imported
+// without a DOM.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -23,7 +24,9 @@ test('the module is small and asks for nothing else', async () => {
 });
 
 test('it can be imported where there is no DOM', async () => {
-  const { BrowserBoxError, BrowserBoxPolicyError, BrowserBoxWebview, VitrineWebview } = await import(new URL('webview.js', dist));
+  const { BrowserBoxError, BrowserBoxPolicyError, BrowserBoxWebview, VitrineWebview } = await import(
+    new URL('webview.js', dist)
+  );
   assert.equal(typeof BrowserBoxWebview, 'function');
   assert.ok(VitrineWebview.prototype instanceof BrowserBoxWebview);
   const error = new BrowserBoxPolicyError('no');

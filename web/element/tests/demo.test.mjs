@@ -6,7 +6,7 @@ import { suite } from './browser.mjs';
 const words = (page, selector) => page.$eval(selector, ({ textContent }) => textContent);
 const press = (page, selector) => page.$eval(selector, (element) => element.click());
 const until = async (wanted) => {
-  for (const end = Date.now() + 10_000; Date.now() < end; ) {
+  for (const end = Date.now() + 10_000; Date.now() < end;) {
     if (await wanted()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -14,7 +14,11 @@ const until = async (wanted) => {
 };
 
 async function call(page, method, args) {
-  await page.$eval('#method', (input, value) => ((input.value = value), input.dispatchEvent(new Event('change'))), method);
+  await page.$eval(
+    '#method',
+    (input, value) => ((input.value = value), input.dispatchEvent(new Event('change'))),
+    method,
+  );
   await page.$eval('#arguments', (input, value) => (input.value = value), args);
   await press(page, '#call button');
   await until(async () => !['', '…'].includes(await words(page, '#result')) || (await page.$('#result img')));
@@ -28,7 +32,10 @@ suite('demo', (test) => {
     await press(page, '#start');
     await page.waitForSelector('#call button:not([disabled])');
     assert.equal(await call(page, 'page.title', ''), 'First');
-    assert.equal(await call(page, 'act', '{"evaluate": "1"}'), '{\n "ok": true,\n "action": "evaluate",\n "value": "value of 1"\n}');
+    assert.equal(
+      await call(page, 'act', '{"evaluate": "1"}'),
+      '{\n "ok": true,\n "action": "evaluate",\n "value": "value of 1"\n}',
+    );
     assert.match(await call(page, 'tabs.close', '"T9"'), /^ERR_NOT_FOUND: /);
     assert.match(await call(page, 'page.navigate', 'oops'), /JSON|token/i);
     await call(page, 'capture.frame', '{"format": "png"}');

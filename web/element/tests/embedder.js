@@ -88,7 +88,7 @@ export const heard = (element) => asked(element, 'test-heard');
 export const effects = (element) => asked(element, 'test-effects');
 
 export async function until(wanted, what = String(wanted)) {
-  for (const end = performance.now() + 10_000; performance.now() < end; ) {
+  for (const end = performance.now() + 10_000; performance.now() < end;) {
     const found = await wanted();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -99,4 +99,8 @@ export async function until(wanted, what = String(wanted)) {
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const names = (element) => element.seen.map(([type]) => type);
 /** The error that a promise rejects with, as data. */
-export const failure = (promise) => promise.then(() => null, (error) => ({ ...error.toJSON(), kind: error.constructor.name }));
+export const failure = (promise) =>
+  promise.then(
+    () => null,
+    (error) => ({ ...error.toJSON(), kind: error.constructor.name }),
+  );

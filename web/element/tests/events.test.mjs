@@ -23,7 +23,9 @@ suite('events', (test) => {
       await until(() => element.seen.some(([type]) => type === 'favicon-changed'));
       return element.seen.filter(([type]) => type !== 'mid-synced');
     }, Object.keys(aliases));
-    const expected = Object.entries(aliases).flatMap(([name, alias]) => [name, alias].map((one) => [one, { tabId: 'T1', name }]));
+    const expected = Object.entries(aliases).flatMap(([name, alias]) =>
+      [name, alias].map((one) => [one, { tabId: 'T1', name }]),
+    );
     assert.deepEqual(seen, [...expected, ['favicon-changed', { tabId: 'T1', name: 'favicon-changed' }]]);
   });
 
@@ -125,7 +127,10 @@ suite('policy', (test) => {
     });
     assert.deepEqual([full.augment, full.capture, full.select], [true, both, true]);
     assert.deepEqual([limited.tabs.write, limited.act], [false, { ...all, evaluate: false }]);
-    assert.deepEqual([view.tabs.write, view.page.navigate, Object.values(view.act).some(Boolean)], [false, false, false]);
+    assert.deepEqual(
+      [view.tabs.write, view.page.navigate, Object.values(view.act).some(Boolean)],
+      [false, false, false],
+    );
     assert.deepEqual([snapshot.capture, sampled.capture, off.capture], [both, both, neither]);
     assert.deepEqual([tree.capture, tree.tabs.write], [{ frame: true, viewport: false }, false]);
     assert.deepEqual([wrapped.augment, wrapped.select], [true, false]);
@@ -144,7 +149,10 @@ suite('policy', (test) => {
       return { error, act: act.code, augment: augment.code, calls: calls.length, detail, names: names(element) };
     });
     assert.equal(result.error.name, 'BrowserBoxPolicyError');
-    assert.deepEqual([result.error.code, result.error.status, result.error.retriable], ['ERR_POLICY_DENIED', 403, false]);
+    assert.deepEqual(
+      [result.error.code, result.error.status, result.error.retriable],
+      ['ERR_POLICY_DENIED', 403, false],
+    );
     assert.deepEqual([result.act, result.augment, result.calls], ['ERR_POLICY_DENIED', 'ERR_POLICY_DENIED', 0]);
     assert.deepEqual([result.detail.method, result.detail.capability], ['click', 'act.click']);
     assert.equal(result.names.filter((name) => name === 'policy-denied').length, 3);
@@ -166,7 +174,12 @@ suite('policy', (test) => {
       return {
         error: error.code,
         version: element.policy.get().policyVersion,
-        told: told().map(({ reason, capabilities }) => [reason, capabilities.act.click, capabilities.augment.write, capabilities.act.evaluate]),
+        told: told().map(({ reason, capabilities }) => [
+          reason,
+          capabilities.act.click,
+          capabilities.augment.write,
+          capabilities.act.evaluate,
+        ]),
         mode: ui.data.interactionMode,
         type: (await element.type('#a', 'b')).result,
       };
@@ -184,7 +197,7 @@ suite('policy', (test) => {
     });
   });
 
-  test('the page\'s controls follow the attributes and the methods', async ({ run }) => {
+  test("the page's controls follow the attributes and the methods", async ({ run }) => {
     const result = await run(async ({ ready, link, heard, say, until }) => {
       const element = await ready({ 'login-link': link });
       element.setAttribute('chrome', 'minimal');

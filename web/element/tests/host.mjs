@@ -1,5 +1,6 @@
-// Two whole servers as the element meets them: an embedder's page on one origin, and on another the login link and a session page
-// that speaks the postMessage protocol. The page's side runs in the iframe (`session-page.js`) and is scripted by the tests.
+// Two whole servers as the element meets them: an embedder's page on one origin, and on another the login link and a
+// session page that speaks the postMessage protocol. The page's side runs in the iframe (`session-page.js`) and is
+// scripted by the tests.
 
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -95,7 +96,8 @@ export class Host {
     this.demoRequests.push([request.method, pathname, body, request.headers['content-type'] ?? null]);
     const answer = (status, fields) =>
       response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(fields));
-    if (pathname === '/api/session/status') return answer(200, this.demo ? { active: true, ...this.demo } : { active: false });
+    if (pathname === '/api/session/status')
+      return answer(200, this.demo ? { active: true, ...this.demo } : { active: false });
     if (pathname === '/api/session/disconnect') {
       if (JSON.parse(body).mode === 'hard') this.demo = null;
       return answer(200, { ok: true });

@@ -48,7 +48,15 @@ suite('lifecycle', (test) => {
       const frame = frameOf(element);
       return { allow: frame.allow, sandbox: frame.getAttribute('sandbox'), narrow: frameOf(other).allow };
     });
-    for (const word of ['clipboard-read', 'fullscreen', 'autoplay', 'camera', 'microphone', 'display-capture', 'geolocation'])
+    for (const word of [
+      'clipboard-read',
+      'fullscreen',
+      'autoplay',
+      'camera',
+      'microphone',
+      'display-capture',
+      'geolocation',
+    ])
       assert.ok(allow.includes(word), word);
     assert.ok(narrow.includes('camera') && !narrow.includes('microphone'));
     assert.ok(sandbox.includes('allow-storage-access-by-user-activation'));
@@ -142,7 +150,10 @@ suite('lifecycle', (test) => {
       say(first, 'tab-closed', { index: 0, id: 'T9' });
       await until(() => names(first).includes('tab-closed'));
       await sleep(50);
-      return { counts: [await first.getTabCount(), await second.getTabCount()], second: names(second).includes('tab-closed') };
+      return {
+        counts: [await first.getTabCount(), await second.getTabCount()],
+        second: names(second).includes('tab-closed'),
+      };
     });
     assert.deepEqual(result, { counts: [1, 2], second: false });
   });
@@ -162,14 +173,20 @@ suite('lifecycle', (test) => {
     assert.equal(result.told, 1);
   });
 
-  test('a page that loads itself again is greeted again, and calls under way are made again with their callId', async ({ run }) => {
+  test('a page that loads itself again is greeted again, and calls under way are made again with their callId', async ({
+    run,
+  }) => {
     const result = await run(async ({ ready, link, rule, reloadPage, effects, names }) => {
       const element = await ready({ 'login-link': link });
       rule(element, 'click', { times: 1, silent: true });
       const call = element.click('#a');
       reloadPage(element);
       const value = await call;
-      return { value, effects: await effects(element), ready: names(element).filter((name) => name === 'ready').length };
+      return {
+        value,
+        effects: await effects(element),
+        ready: names(element).filter((name) => name === 'ready').length,
+      };
     });
     assert.deepEqual(result, { value: { result: true }, effects: ['click'], ready: 2 });
   });
@@ -202,7 +219,11 @@ suite('lifecycle', (test) => {
       await element.whenReady();
       element.session.disconnect();
       const error = await failure(element.getTabs());
-      return { reset: reset.data, error: error.code, told: names(element).filter((name) => name === 'disconnected').length };
+      return {
+        reset: reset.data,
+        error: error.code,
+        told: names(element).filter((name) => name === 'disconnected').length,
+      };
     });
     assert.deepEqual(result, { reset: { reason: 'updateIframe' }, error: 'ERR_TRANSPORT', told: 1 });
     const [first, second] = host.logins.map((search) => new URLSearchParams(search));
@@ -229,22 +250,19 @@ suite('lifecycle', (test) => {
   });
 
   test('what a stranger says is not heard', async ({ run, host }) => {
-    const result = await run(
-      async ({ ready, link, names, sleep, until }, stranger) => {
-        const element = await ready({ 'login-link': link });
-        await until(() => names(element).includes('mid-synced') && names(element).includes('ready'));
-        const before = names(element).length;
-        const forged = { apiCapabilities: { tabs: { read: false } } };
-        postMessage({ type: 'bbx-policy-sync', data: { policy: forged } }, '*');
-        postMessage({ type: 'bbx-sos', data: { reasonCode: 'x' } }, '*');
-        const frame = document.createElement('iframe');
-        frame.src = stranger;
-        document.body.append(frame);
-        await sleep(300);
-        return { more: names(element).length - before, tabs: await element.getTabCount() };
-      },
-      host.stranger,
-    );
+    const result = await run(async ({ ready, link, names, sleep, until }, stranger) => {
+      const element = await ready({ 'login-link': link });
+      await until(() => names(element).includes('mid-synced') && names(element).includes('ready'));
+      const before = names(element).length;
+      const forged = { apiCapabilities: { tabs: { read: false } } };
+      postMessage({ type: 'bbx-policy-sync', data: { policy: forged } }, '*');
+      postMessage({ type: 'bbx-sos', data: { reasonCode: 'x' } }, '*');
+      const frame = document.createElement('iframe');
+      frame.src = stranger;
+      document.body.append(frame);
+      await sleep(300);
+      return { more: names(element).length - before, tabs: await element.getTabCount() };
+    }, host.stranger);
     assert.deepEqual(result, { more: 0, tabs: 1 });
   });
 
@@ -259,19 +277,32 @@ suite('lifecycle', (test) => {
       element.chrome = 'none';
       element.policy = { capture: true };
       element.capture = 'off';
-      const after = { width: style.width, timeout: element.requestTimeoutMs, link: element.loginLink, mid: element.routingMid };
+      const after = {
+        width: style.width,
+        timeout: element.requestTimeoutMs,
+        link: element.loginLink,
+        mid: element.routingMid,
+      };
       return { before, after, attributes: element.getAttributeNames().sort(), policy: element.getAttribute('policy') };
     });
     assert.deepEqual(result.before, { width: '320px', text: ['320', '50%'], timeout: 30_000 });
     assert.deepEqual(result.after, { width: '200px', timeout: 100, link: null, mid: null });
-    assert.deepEqual(
-      result.attributes,
-      ['capture', 'chrome', 'height', 'parent-origin', 'policy', 'request-timeout-ms', 'width'],
-    );
+    assert.deepEqual(result.attributes, [
+      'capture',
+      'chrome',
+      'height',
+      'parent-origin',
+      'policy',
+      'request-timeout-ms',
+      'width',
+    ]);
     assert.equal(result.policy, '{"capture":true}');
   });
 
-  test('an element that was there and was given properties before the definition is upgraded', async ({ page, host }) => {
+  test('an element that was there and was given properties before the definition is upgraded', async ({
+    page,
+    host,
+  }) => {
     const title = await page.evaluate(async (link) => {
       const element = document.createElement('browserbox-webview');
       element.loginLink = link;

@@ -1,5 +1,6 @@
-// The session page's end of the protocol, without a remote browser behind it: tabs are a list, and every message that came is
-// kept. The embedder of the tests scripts it by messages of its own (`test-…`), which a real page would not know.
+// The session page's end of the protocol, without a remote browser behind it: tabs are a list, and every message that
+// came is kept. The embedder of the tests scripts it by messages of its own (`test-…`), which a real page would not
+// know.
 
 const kind = new URL(import.meta.url).search.slice(1);
 const heard = [];
@@ -53,7 +54,15 @@ const methods = {
   getPageUrl: () => methods.getActiveTab().url,
   getPageTitle: () => methods.getActiveTab().title,
   getPageText: ({ mainContentOnly } = {}) => (mainContentOnly ? 'main' : 'all'),
-  getScreenMetrics: () => ({ width: 640, height: 360, scrollX: 0, scrollY: 5, zoom: 1, devicePixelRatio: 2, documentHeight: 900 }),
+  getScreenMetrics: () => ({
+    width: 640,
+    height: 360,
+    scrollX: 0,
+    scrollY: 5,
+    zoom: 1,
+    devicePixelRatio: 2,
+    documentHeight: 900,
+  }),
   getTransportDiagnostics: () => ({ rttMs: 1, fps: 25, kbps: 10, framesDropped: 0, codec: 'h264' }),
   evaluate: (expression) => ({ result: { type: 'string', value: `value of ${expression}` } }),
   click: () => ({ result: true }),
