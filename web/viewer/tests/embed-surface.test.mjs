@@ -245,7 +245,7 @@ test('a selection works by keyboard, and can be given up', async () => {
 test('all matches of a generalised selection are shown for a moment, where they are', async () => {
   await open();
   await inside().locator('#stage:not(.empty)').waitFor();
-  const detail = { scrollX: 0, scrollY: 100, width: 640, height: 360, zoom: 1 };
+  const detail = { scrollX: 0, scrollY: 100, width: 320, height: 180, zoom: 2 };
   server.send({ type: 'event', name: 'page-viewport', detail });
   await heard('page-viewport');
   server.embedding.policy.methods.push('resolvePageTarget');
@@ -256,7 +256,7 @@ test('all matches of a generalised selection are shown for a moment, where they 
   await inside().getByText('2 × li').waitFor();
   const [first] = await inside().locator('.mark').all();
   const { y } = await first.boundingBox();
-  const [, top] = await at(10, 10);
+  const [, top] = await at(20, 20);
   assert.ok(Math.abs(y - top) < 2);
   await inside().locator('.mark').first().waitFor({ state: 'detached' });
 });

@@ -122,6 +122,7 @@ test('another frame of the same embedder is not heard', async () => {
 test('calls go to the machine and come back, each once', async () => {
   await open();
   server.embedding.answers.set('click', { result: true });
+  server.embedding.answers.set('getPageTitle', 'A title');
   server.embedding.answers.set('evaluate', () => ({ result: { type: 'object', value: [1, null, { a: null }] } }));
   server.embedding.answers.set('navigateTo', () => {
     throw { message: 'the policy does not allow that', code: 'ERR_POLICY_DENIED', status: 403, retriable: false };
@@ -140,6 +141,8 @@ test('calls go to the machine and come back, each once', async () => {
   const evaluated = await call('evaluate', ['1']);
   assert.deepEqual(evaluated.data, { result: { type: 'object', value: [1, null, { a: null }] } });
   assert.ok(server.embedding.calls.at(-1).callId.length > 8, 'a name of our own');
+  await call('getPageTitle', [], { callId: 'read' });
+  assert.equal(server.embedding.calls.at(-1).callId, undefined, 'what only reads needs none');
   const denied = await call('navigateTo', ['https://example.com']);
   assert.deepEqual(
     [denied.error, denied.code, denied.status, denied.retriable],

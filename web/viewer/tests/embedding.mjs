@@ -71,8 +71,8 @@ export class Embedding {
   answer(call, send) {
     this.calls.push(call);
     const { id, callId, method, args } = call;
-    if (!this.#done.has(callId)) this.#done.set(callId, this.#result(method, args));
-    const result = this.#done.get(callId);
+    const result = this.#done.get(callId) ?? this.#result(method, args);
+    if (callId !== undefined) this.#done.set(callId, result);
     if (result) send({ type: 'result', id, ...result });
   }
 

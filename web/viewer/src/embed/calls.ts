@@ -1,5 +1,5 @@
-//! Calls that the machine of the session answers. Each has a name for its effect: after a lost connection, what was under way is
-//! sent again under the same name, and the machine does it once.
+//! Calls that the machine of the session answers. What has an effect has a name for it: after a lost connection, what was under
+//! way is sent again under the same name, and the machine does it once.
 
 import type { Received, Sent } from '../protocol.ts';
 import { CallFailed, failed } from './failure.ts';
@@ -10,6 +10,8 @@ const AT_ONCE_MAX = 64;
 /** The server closes the connection of who sends more than 1 MiB; a little is for what is around the arguments. */
 const MESSAGE_BYTES_MAX = 1024 * 1024 - 1024;
 const CALL_ID_CHARS_MAX = 64;
+/** These only read: to do them again is as good as to remember what they said. */
+const READS = /^(get|waitFor|resolve|extract|generalize|captureFrame$|page\.)/;
 
 interface Pending {
   readonly message: Sent<'call'>;
@@ -38,7 +40,8 @@ export class Calls {
     }
     this.#made += 1;
     const id = `c${this.#made}`;
-    const name = callId !== undefined && callId.length <= CALL_ID_CHARS_MAX ? callId : randomName();
+    const given = callId !== undefined && callId.length <= CALL_ID_CHARS_MAX ? callId : randomName();
+    const name = READS.test(method) ? undefined : given;
     const message: Sent<'call'> = { type: 'call', id, callId: name, method, args: [...args] };
     refuseUnsendable(message);
     return new Promise((resolve, reject) => {

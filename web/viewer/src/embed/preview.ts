@@ -14,12 +14,14 @@ const SHOWN_MS = 4_000;
 
 export class Preview {
   readonly #marks: Marks;
+  readonly #surface: Surface;
   readonly #viewport: Viewport;
   readonly #calls: Calls;
   #over: ReturnType<typeof setTimeout> | undefined;
 
   constructor(surface: Surface, viewport: Viewport, calls: Calls) {
     this.#marks = new Marks(surface);
+    this.#surface = surface;
     this.#viewport = viewport;
     this.#calls = calls;
   }
@@ -35,8 +37,15 @@ export class Preview {
 
   #draw(found: unknown, selector: string): void {
     if (!isFound(found)) return;
-    const { scrollX = 0, scrollY = 0 } = this.#viewport.scroll ?? {};
-    const boxes = found.matches.map((match) => ({ ...match, x: match.x - scrollX, y: match.y - scrollY }));
+    const { scrollX = 0, scrollY = 0, width = this.#surface.width } = this.#viewport.scroll ?? {};
+    // A page that is zoomed has larger pixels of its own.
+    const scale = this.#surface.width / width;
+    const boxes = found.matches.map((match) => ({
+      x: (match.x - scrollX) * scale,
+      y: (match.y - scrollY) * scale,
+      width: match.width * scale,
+      height: match.height * scale,
+    }));
     this.#marks.show(boxes, `${boxes.length} × ${selector}`);
     clearTimeout(this.#over);
     this.#over = setTimeout(() => this.#marks.show([]), SHOWN_MS);
