@@ -13,7 +13,7 @@ import { AUGMENT_STYLE, sheet } from './styles.ts';
 const AUGMENTS_MAX = 100;
 const MATCHES_MAX = 50;
 const TOAST_MS = 5000;
-/** After the page moved, its targets are looked up again when it has been still for so long. */
+/** After the page moved or changed, targets are looked up again when it has been still for so long. */
 const STILL_MS = 250;
 
 const SPACES: Readonly<Record<AugmentKind, AugmentSpace>> = {
@@ -119,13 +119,15 @@ export class Augments {
   moved(viewport: Viewport): void {
     this.#viewport = viewport;
     this.#placeAll();
-    clearTimeout(this.#still);
-    this.#still = setTimeout(() => this.lookAgain(), STILL_MS);
+    this.lookAgain();
   }
 
-  /** Another document, or one that changed: targets are where they are now. */
+  /** Another document, or one that has changed: targets are looked up where they are now, however often this is said. */
   lookAgain(): void {
-    for (const drawn of this.#drawn.values()) void this.#find(drawn);
+    clearTimeout(this.#still);
+    this.#still = setTimeout(() => {
+      for (const drawn of this.#drawn.values()) void this.#find(drawn);
+    }, STILL_MS);
   }
 
   #draw(drawn: Drawn): void {

@@ -3,7 +3,7 @@
 import { resultOf, stepOf, valueOf } from './act.ts';
 import type * as Api from './api.ts';
 import { BrowserBoxError } from './errors.ts';
-import { LoginLink } from './link.ts';
+import { LoginLink, originOf } from './link.ts';
 import { captureOf, pageOf, selectOf, tabsOf } from './namespaces.ts';
 import { isRecord } from './policy.ts';
 import { Session } from './session.ts';
@@ -361,7 +361,7 @@ export class Webview extends Base implements Api.BrowserBoxWebview {
     this.#iframe.setAttribute('allow', this.#allowed().join('; '));
     try {
       const own = this.parentOrigin;
-      if (own !== '*' && (!URL.canParse(own) || new URL(own).origin !== location.origin))
+      if (own !== '*' && originOf(own) !== location.origin)
         throw new BrowserBoxError('ERR_INVALID_ARGUMENT', `parent-origin does not name this page, ${location.origin}`);
       this.#session.open(new LoginLink(text), this.#parameters());
     } catch (error) {

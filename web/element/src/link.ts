@@ -10,7 +10,7 @@ export class LoginLink {
 
   /** Fails for what is no web address: a `javascript:` or `data:` link would run as the embedding page. */
   constructor(text: string) {
-    const url = URL.canParse(text, document.baseURI) ? new URL(text, document.baseURI) : null;
+    const url = parsed(text);
     if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
       throw new BrowserBoxError('ERR_INVALID_ARGUMENT', 'login-link requires a non-empty http or https address');
     this.#url = url;
@@ -23,5 +23,18 @@ export class LoginLink {
     const url = new URL(this.#url);
     for (const [name, value] of Object.entries(more)) url.searchParams.set(name, value);
     return url.href;
+  }
+}
+
+/** The origin of an address, null for what is none. */
+export function originOf(text: string): string | null {
+  return parsed(text)?.origin ?? null;
+}
+
+function parsed(text: string): URL | null {
+  try {
+    return new URL(text, document.baseURI);
+  } catch {
+    return null;
   }
 }

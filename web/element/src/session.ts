@@ -400,8 +400,10 @@ export class Session {
   }
 
   async #resolve(selector: string, most: number): Promise<readonly Api.Rect[]> {
-    if (!this.ready) return [];
-    const found = await this.call('resolvePageTarget', [{ selector }, { maxMatches: most }], 'augment.page');
+    if (!this.ready || this.transport === 'legacy') return [];
+    const options = { timeoutMs: this.#embedder.timeoutMs(), tries: 1 };
+    // Not by `call`: nobody asked, so nobody is told of a denial.
+    const found = await this.#calls.call('resolvePageTarget', [{ selector }, { maxMatches: most }], options);
     const matches = isRecord(found) && Array.isArray(found['matches']) ? found['matches'] : [];
     return matches.filter(isRect);
   }

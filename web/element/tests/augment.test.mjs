@@ -121,7 +121,7 @@ suite('augment', (test) => {
     assert.equal(result.hit, undefined);
     assert.equal(
       result.html,
-      '<p class="a" style="color: red">kept <b>bold</b></p><img><img><img src="data:image/png;base64,AA==" alt="ok">' +
+      '<p class="a" style="color: red;">kept <b>bold</b></p><img><img><img src="data:image/png;base64,AA==" alt="ok">' +
         '<a target="_blank" rel="noopener noreferrer">bad</a>' +
         '<a href="https://example.com/" target="_blank" rel="noopener noreferrer">good</a>' +
         '<button type="button">go</button><div>u</div><div>f</div>custom',

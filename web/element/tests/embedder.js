@@ -19,7 +19,7 @@ addEventListener('error', ({ message }) => errors.push(message));
 /** An element with attributes, in the page, whose events are kept in `element.seen`. */
 export function make(attributes, { name = 'browserbox-webview', into = document.body } = {}) {
   const element = document.createElement(name);
-  for (const [attribute, value] of Object.entries(attributes)) element.setAttribute(attribute, value);
+  for (const [attribute, value] of Object.entries({ height: '400', ...attributes })) element.setAttribute(attribute, value);
   element.seen = [];
   for (const type of EVENTS) element.addEventListener(type, ({ detail }) => element.seen.push([type, detail]));
   into.append(element);

@@ -11,7 +11,7 @@ const here = new URL('./', import.meta.url);
 const MID = '68365e2c721798';
 
 const EMBEDDER = `<!doctype html><meta charset="utf-8"><title>Embedder</title>
-<style>browserbox-webview, vitrine-webview { height: 400px }</style><body></body>`;
+<body></body>`;
 
 /** As the server sends it with the demo page. */
 const DEMO_POLICY =
@@ -74,7 +74,7 @@ export class Host {
     // A strict embedder: what the element needs beside its own origin's scripts is nothing but the frame.
     response.setHeader(
       'Content-Security-Policy',
-      `default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; frame-src http:`,
+      `default-src 'none'; script-src 'self'; img-src 'self' data:; frame-src http:`,
     );
     response.end(EMBEDDER);
   }
