@@ -138,6 +138,8 @@ ids! {
     WebhookId,
     /// A snapshot of a sandbox's workspace.
     CheckpointId,
+    /// An order of minutes.
+    OrderId,
 }
 
 /// A machine: 14 hexadecimal characters, kept across boots.

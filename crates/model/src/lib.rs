@@ -27,11 +27,13 @@ pub mod wire;
 pub use api_key::ApiKeySecret;
 pub use artifact::ArtifactKind;
 pub use browser::{BrowserSpec, EgressProfile, HarSpec, Isolation, Weight};
-pub use embed::EmbedSpec;
+pub use embed::{EmbedSpec, MinutesKind};
 pub use end_reason::{EndReason, SchedulingReason};
 pub use error::{Code, Context, Error};
 pub use event::Happening;
-pub use id::{ApiKeyId, CheckpointId, EventId, MachineId, OrganizationId, RunId, SessionId, TokenId, WebhookId};
+pub use id::{
+    ApiKeyId, CheckpointId, EventId, MachineId, OrderId, OrganizationId, RunId, SessionId, TokenId, WebhookId,
+};
 pub use permission::{Permission, Permissions};
 pub use plan::{Feature, Plan, PlanLimits, Plans};
 pub use proxy::{Proxy, ProxyProtocol, Secret};

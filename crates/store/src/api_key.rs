@@ -1,6 +1,6 @@
 //! API keys: only hashes are stored, a rotated key's old secret stays good for its grace time.
 
-use crate::backend::{Row, retry, values};
+use crate::backend::{Row, Transaction, retry, values};
 use crate::{Organization, Result, Store, StoreError};
 use vitrine_model::{ApiKeyId, EpochMs, OrganizationId, Permissions, Plan, api_key::KeyHash};
 
@@ -65,17 +65,10 @@ impl Store {
     }
 
     async fn create_api_key_once(&self, key: &NewApiKey) -> Result<ApiKey> {
-        let NewApiKey { id, organization, name, hash, hint, permissions, created_at, expires_at } = key.clone();
-        let words = serde_json::to_string(&permissions).map_err(|error| StoreError::Encode("permissions", error))?;
         let mut tx = self.begin().await?;
-        tx.run(
-            "INSERT INTO api_keys (id, organization, name, hint, permissions, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            values![id.as_str(), organization.as_str(), name.as_str(), hint.as_str(), words, created_at, expires_at],
-        )
-        .await?;
-        tx.run("INSERT INTO api_key_secrets (hash, api_key) VALUES ($1, $2)", values![&hash, id.as_str()]).await?;
+        tx.insert_api_key(key).await?;
         tx.commit().await?;
+        let NewApiKey { id, organization, name, hint, permissions, created_at, expires_at, .. } = key.clone();
         Ok(ApiKey {
             id,
             organization,
@@ -178,5 +171,20 @@ impl Store {
         tx.run("INSERT INTO api_key_secrets (hash, api_key) VALUES ($1, $2)", values![hash, id.as_str()]).await?;
         tx.commit().await?;
         self.api_key(organization, id).await
+    }
+}
+
+impl Transaction {
+    pub(crate) async fn insert_api_key(&mut self, key: &NewApiKey) -> Result<()> {
+        let NewApiKey { id, organization, name, hash, hint, permissions, created_at, expires_at } = key;
+        let words = serde_json::to_string(permissions).map_err(|error| StoreError::Encode("permissions", error))?;
+        self.run(
+            "INSERT INTO api_keys (id, organization, name, hint, permissions, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            values![id.as_str(), organization.as_str(), name.as_str(), hint.as_str(), words, *created_at, *expires_at],
+        )
+        .await?;
+        self.run("INSERT INTO api_key_secrets (hash, api_key) VALUES ($1, $2)", values![hash, id.as_str()]).await?;
+        Ok(())
     }
 }

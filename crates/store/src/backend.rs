@@ -21,6 +21,10 @@ const STATEMENTS_KEPT: usize = 96;
 const PAGE_CACHE: &str = "-1024";
 /// A connection that lay idle for longer is asked whether its server is still there; asking costs a round trip.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// How SQLite begins a transaction: an ordinary one can be lost in a power failure, whole and with all that came after it.
+const BEGIN: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
+/// This one cannot, once it is committed.
+const BEGIN_DURABLE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
 /// Tries of a transaction that lost against another one.
 const TRIES_MAX: u32 = 8;
 
@@ -91,13 +95,18 @@ impl Store {
 
     /// Begins a transaction that may read and then write: on SQLite it is the only writer from its first moment.
     pub(crate) async fn begin(&self) -> Result<Transaction> {
-        retry_when(connection_is_gone, || self.begin_once()).await
+        retry_when(connection_is_gone, || self.begin_once(BEGIN)).await
     }
 
-    async fn begin_once(&self) -> Result<Transaction> {
+    /// The same of one that moves minutes or money: somebody was told of it, so it has to outlive a power failure.
+    pub(crate) async fn begin_durable(&self) -> Result<Transaction> {
+        retry_when(connection_is_gone, || self.begin_once(BEGIN_DURABLE)).await
+    }
+
+    async fn begin_once(&self, sqlite: &'static str) -> Result<Transaction> {
         Ok(match &self.pools {
-            Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Transaction::Postgres(pool.begin_with("BEGIN").await?),
+            Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with(sqlite).await?),
+            Pools::Postgres(pool) => Transaction::Postgres(begin_whole(pool).await?),
         })
     }
 
@@ -129,6 +138,15 @@ impl Store {
             Pools::Postgres(pool) => bind(sql.postgres, values).execute(pool).await?.rows_affected(),
         })
     }
+}
+
+/// Begins, whether the caller waits for it or not. The driver takes a transaction for begun only once the answer is there: if
+/// a caller went away before, the connection would stay in a transaction of which nobody knows, and what it was given next
+/// would never be committed.
+async fn begin_whole(pool: &PgPool) -> Result<sqlx::Transaction<'static, Postgres>> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with("BEGIN").await }).await;
+    Ok(begun.map_err(std::io::Error::other).map_err(sqlx::Error::Io)??)
 }
 
 async fn open_sqlite(path: &Path, options: StoreOptions) -> Result<Pools> {

@@ -38,6 +38,8 @@ pub enum Refused {
     Concurrency,
     /// The period's time is used up.
     Hours,
+    /// It has fewer minutes than the session is to hold.
+    Minutes { balance: i64 },
     /// Another session of the organization that is not over has the same profile key.
     ProfileInUse,
     /// The organization has no checkpoint of that id to begin from.
@@ -45,7 +47,8 @@ pub enum Refused {
 }
 
 impl Store {
-    /// Queues a session, or says which limit forbids it.
+    /// Queues a session, or says which limit forbids it. An embed session that is paid for holds its minutes from this
+    /// transaction on; its time is not limited by the plan's.
     pub async fn create_session(
         &self,
         new: &NewSession,
@@ -62,7 +65,7 @@ impl Store {
         now: EpochMs,
     ) -> Result<std::result::Result<Session, Refused>> {
         let session = new.queued(now);
-        let mut tx = self.begin().await?;
+        let mut tx = if session.paid_minutes() > 0 { self.begin_durable().await? } else { self.begin().await? };
         // What is counted next is still true when the row is inserted.
         tx.lock_organization(&new.organization).await?;
         if let Some(refused) = tx.refused(&session, limits, now).await? {
@@ -80,7 +83,7 @@ impl Store {
 }
 
 impl NewSession {
-    fn queued(&self, now: EpochMs) -> Session {
+    pub(crate) fn queued(&self, now: EpochMs) -> Session {
         let new = self.clone();
         Session {
             id: new.id,
@@ -141,7 +144,8 @@ impl Transaction {
                      AND (status <> 'paused' OR desired = 'resume')) AS open,
                  (SELECT CAST(coalesce(sum(ms), 0) AS BIGINT) FROM (",
             time_used!(),
-            ") used WHERE kind = $4) AS used_ms,
+            ") used WHERE kind = $4 AND weight <> 'embed') AS used_ms,
+                 (SELECT available FROM minute_totals WHERE organization = o.id) AS balance,
                  (SELECT count(*) FROM sessions WHERE organization = o.id AND profile_key = $5
                      AND profile_key IS NOT NULL AND status NOT IN ('ended', 'failed')) AS same_profile
              FROM organizations o WHERE o.id = $1"
@@ -154,9 +158,12 @@ impl Transaction {
             session.profile_key.as_deref(),
         ];
         let row = self.first(SQL, values).await?.ok_or(StoreError::Missing("organization"))?;
-        Ok(if row.get::<i64>("open")? >= i64::from(limits.concurrent) {
+        let balance: i64 = row.get("balance")?;
+        Ok(if i64::from(session.paid_minutes()) > balance {
+            Some(Refused::Minutes { balance })
+        } else if row.get::<i64>("open")? >= i64::from(limits.concurrent) {
             Some(Refused::Concurrency)
-        } else if row.number::<u64>("used_ms")? >= limits.hours_ms {
+        } else if session.embed().is_none() && row.number::<u64>("used_ms")? >= limits.hours_ms {
             Some(Refused::Hours)
         } else if row.get::<i64>("same_profile")? > 0 {
             Some(Refused::ProfileInUse)
@@ -172,19 +179,19 @@ impl Transaction {
         Ok(self.first(SQL, values![from.as_str(), session.organization.as_str()]).await?.is_some())
     }
 
-    async fn insert_session(&mut self, session: &Session) -> Result<()> {
+    pub(crate) async fn insert_session(&mut self, session: &Session) -> Result<()> {
         let workload =
             serde_json::to_string(&session.workload).map_err(|error| StoreError::Encode("workload", error))?;
         self.run(
             "INSERT INTO sessions (id, organization, api_key, kind, weight, isolation, region, workload, status, desired,
-                 reserve_mb, limit_mb, profile_key, created_at, updated_at, not_before, queue_deadline)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $14, $15)",
+                 reserve_mb, limit_mb, profile_key, created_at, updated_at, not_before, queue_deadline, minutes, metered)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $14, $15, $16, $17)",
             values![
                 session.id.as_str(),
                 session.organization.as_str(),
                 session.api_key.as_ref().map(ApiKeyId::as_str),
                 session.kind().as_str(),
-                session.browser().map(|spec| spec.weight.as_str()),
+                session.usage_weight(),
                 session.isolation().as_str(),
                 session.workload.region(),
                 workload,
@@ -195,6 +202,8 @@ impl Transaction {
                 session.profile_key.as_deref(),
                 session.created_at,
                 session.queue_deadline,
+                session.embed().map(|embed| i64::from(embed.paid_minutes())),
+                session.embed().is_none_or(|embed| embed.cdp),
             ],
         )
         .await?;

@@ -83,7 +83,8 @@ impl Store {
 }
 
 impl Transaction {
-    async fn save_workload(&mut self, session: &Session) -> Result<()> {
+    /// Writes what a session was asked to be, and nothing else of it.
+    pub(crate) async fn save_workload(&mut self, session: &Session) -> Result<()> {
         const SQL: &str = "UPDATE sessions SET workload = $2 WHERE id = $1";
         let workload = serde_json::to_string(&session.workload);
         let workload = workload.map_err(|error| StoreError::Encode("workload", error))?;

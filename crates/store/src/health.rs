@@ -45,7 +45,7 @@ impl Counts {
 
 /// What must hold of everything that is alive: a sentence, and a statement that finds what breaks it. The statements read
 /// live rows only, so that a watchdog can ask often.
-const LIVE_RULES: [(&str, &str); 5] = [
+const LIVE_RULES: [(&str, &str); 8] = [
     (
         "a machine's counters are the sums over its live sessions",
         "SELECT m.id AS what FROM machines m LEFT JOIN (
@@ -78,10 +78,28 @@ const LIVE_RULES: [(&str, &str); 5] = [
         "SELECT s.id AS what FROM sessions s JOIN machines m ON m.id = s.machine_id
          WHERE s.status NOT IN ('ended', 'failed') AND s.stored = 0 AND s.organization <> m.exclusive_organization",
     ),
+    (
+        "a session that minutes pay for holds them",
+        "SELECT s.id AS what FROM sessions s LEFT JOIN minute_holds h
+             ON h.session = s.id AND h.organization = s.organization AND h.minutes = s.minutes AND h.settled_at IS NULL
+         WHERE s.status NOT IN ('ended', 'failed') AND s.status <> 'ending' AND s.minutes > 0 AND h.session IS NULL",
+    ),
+    (
+        "what is held is held by sessions that are not ending",
+        "SELECT t.organization AS what FROM minute_totals t LEFT JOIN (
+             SELECT h.organization, sum(h.minutes) AS minutes FROM minute_holds h JOIN sessions s ON s.id = h.session
+             WHERE h.settled_at IS NULL AND s.status NOT IN ('ending', 'ended', 'failed') GROUP BY h.organization
+         ) h ON h.organization = t.organization
+         WHERE t.held <> coalesce(h.minutes, 0)",
+    ),
+    (
+        "all accounts of an organization add up to nothing",
+        "SELECT organization AS what FROM minute_totals WHERE issued + available + held + spent <> 0",
+    ),
 ];
 
 /// What must hold of everything that was kept. The statements read the whole past.
-const PAST_RULES: [(&str, &str); 4] = [
+const PAST_RULES: [(&str, &str); 8] = [
     (
         "what is over has its end and its reason",
         "SELECT id AS what FROM sessions WHERE status IN ('ended', 'failed') AND (ended_at IS NULL OR end_reason IS NULL)",
@@ -90,7 +108,7 @@ const PAST_RULES: [(&str, &str); 4] = [
         "what ran and is over has a usage record of its duration",
         "SELECT s.id AS what FROM sessions s LEFT JOIN usage_records u ON u.session = s.id
          WHERE s.ended_at IS NOT NULL AND s.started_at IS NOT NULL
-           AND (u.session IS NULL OR u.duration_ms <> s.ended_at - s.started_at - s.paused_ms)",
+           AND s.metered = 1 AND (u.session IS NULL OR u.duration_ms <> s.ended_at - s.started_at - s.paused_ms)",
     ),
     (
         "the days are the sums of the usage records",
@@ -105,6 +123,46 @@ const PAST_RULES: [(&str, &str); 4] = [
         "a pack is due exactly while no checkpoint names it",
         "SELECT p.sha256 AS what FROM packs p WHERE (p.due_at IS NULL) <> EXISTS (
              SELECT 1 FROM checkpoint_packs c WHERE c.organization = p.organization AND c.pack = p.sha256)",
+    ),
+    (
+        "an account is the sum of its entries",
+        "SELECT t.organization AS what FROM minute_totals t LEFT JOIN (
+             SELECT organization,
+                 sum(CASE account WHEN 'issued' THEN minutes ELSE 0 END) AS issued,
+                 sum(CASE account WHEN 'available' THEN minutes ELSE 0 END) AS available,
+                 sum(CASE account WHEN 'held' THEN minutes ELSE 0 END) AS held,
+                 sum(CASE account WHEN 'spent' THEN minutes ELSE 0 END) AS spent
+             FROM minute_entries GROUP BY organization
+         ) e ON e.organization = t.organization
+         WHERE t.issued <> coalesce(e.issued, 0) OR t.available <> coalesce(e.available, 0)
+            OR t.held <> coalesce(e.held, 0) OR t.spent <> coalesce(e.spent, 0)",
+    ),
+    (
+        "a movement is a pair of entries that cancel each other out",
+        "SELECT cast(m.id AS TEXT) AS what FROM minute_movements m LEFT JOIN minute_entries e ON e.movement = m.id
+         GROUP BY m.id, m.minutes
+         HAVING count(e.account) <> 2 OR sum(e.minutes) <> 0 OR max(e.minutes) <> m.minutes",
+    ),
+    (
+        "a session that minutes paid for was paid once, in full",
+        "SELECT s.id AS what FROM sessions s
+         LEFT JOIN minute_holds h ON h.session = s.id AND h.organization = s.organization AND h.minutes = s.minutes
+         LEFT JOIN (
+             SELECT session,
+                 sum(CASE kind WHEN 'hold' THEN minutes ELSE 0 END) AS held,
+                 sum(CASE kind WHEN 'spend' THEN minutes ELSE 0 END) AS spent,
+                 sum(CASE kind WHEN 'refund' THEN minutes ELSE 0 END) AS refunded
+             FROM minute_movements WHERE session IS NOT NULL GROUP BY session
+         ) m ON m.session = s.id
+         WHERE s.minutes > 0 AND s.status IN ('ending', 'ended', 'failed') AND (
+             h.refunded IS NULL OR m.held IS NULL OR m.held <> h.minutes OR m.refunded <> h.refunded
+             OR m.spent <> h.minutes - h.refunded)",
+    ),
+    (
+        "a paid order was credited once",
+        "SELECT o.id AS what FROM orders o LEFT JOIN minute_movements m
+             ON m.order_id = o.id AND m.minutes = o.minutes AND m.organization = o.organization
+         WHERE (o.status = 'paid') <> (m.id IS NOT NULL)",
     ),
 ];
 

@@ -89,12 +89,15 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes expired answers, secrets past their grace time, revoked tokens that expired, old events and deliveries.
+    /// Deletes expired answers, secrets past their grace time, revoked tokens that expired, old events and deliveries,
+    /// unpaid orders and old visits.
     pub async fn delete_expired(&self, now: EpochMs) -> Result<()> {
         self.run("DELETE FROM idempotency WHERE expires_at <= $1", values![now]).await?;
         self.run("DELETE FROM api_key_secrets WHERE valid_until <= $1", values![now]).await?;
         self.run("DELETE FROM revoked_tokens WHERE expires_at <= $1", values![now]).await?;
         self.run("DELETE FROM events WHERE at < $1", values![now - EVENTS_KEPT_MS]).await?;
+        self.delete_unpaid_orders(now).await?;
+        self.delete_old_visits(now).await?;
         self.delete_old_deliveries(now).await
     }
 }

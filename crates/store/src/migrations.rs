@@ -10,6 +10,7 @@ pub(crate) fn sqlite() -> Migrator {
         ("objects", include_str!("../migrations/sqlite/0002_objects.sql")),
         ("webhooks", include_str!("../migrations/sqlite/0003_webhooks.sql")),
         ("sandboxes", include_str!("../migrations/sqlite/0004_sandboxes.sql")),
+        ("embed", include_str!("../migrations/sqlite/0005_embed.sql")),
     ])
 }
 
@@ -20,6 +21,7 @@ pub(crate) fn postgres() -> Migrator {
         ("objects", include_str!("../migrations/postgres/0002_objects.sql")),
         ("webhooks", include_str!("../migrations/postgres/0003_webhooks.sql")),
         ("sandboxes", include_str!("../migrations/postgres/0004_sandboxes.sql")),
+        ("embed", include_str!("../migrations/postgres/0005_embed.sql")),
     ])
 }
 

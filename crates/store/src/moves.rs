@@ -250,7 +250,11 @@ impl Transaction {
         change: impl FnOnce(&mut Session) -> Move,
     ) -> Result<()> {
         let (status, generation, epoch) = (session.status, session.generation, session.machine_epoch);
+        let was_ending = session.is_ending();
         change(session)?;
+        if session.is_ending() && !was_ending {
+            self.settle_minutes(session).await?;
+        }
         let error = session.error.as_ref();
         let workload = session.status.is_terminal().then(|| serde_json::to_string(&session.workload)).transpose();
         let workload = workload.map_err(|error| StoreError::Encode("workload", error))?;

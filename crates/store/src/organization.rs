@@ -1,6 +1,6 @@
 //! Organizations: whose sessions, keys and bill.
 
-use crate::backend::{Row, values};
+use crate::backend::{Row, Transaction, values};
 use crate::{Result, Store};
 use vitrine_model::{EpochMs, OrganizationId, Plan};
 
@@ -27,13 +27,9 @@ impl Organization {
 impl Store {
     /// Adds an organization; fails when the id is taken.
     pub async fn create_organization(&self, organization: &Organization) -> Result<()> {
-        let Organization { id, name, plan, created_at } = organization;
-        self.run(
-            "INSERT INTO organizations (id, name, plan, created_at) VALUES ($1, $2, $3, $4)",
-            values![id.as_str(), name.as_str(), plan.as_str(), *created_at],
-        )
-        .await?;
-        Ok(())
+        let mut tx = self.begin().await?;
+        tx.insert_organization(organization).await?;
+        tx.commit().await
     }
 
     /// One organization.
@@ -52,5 +48,17 @@ impl Store {
     pub async fn set_plan(&self, id: &OrganizationId, plan: Plan) -> Result<bool> {
         const SQL: &str = "UPDATE organizations SET plan = $2 WHERE id = $1";
         Ok(self.run(SQL, values![id.as_str(), plan.as_str()]).await? == 1)
+    }
+}
+
+impl Transaction {
+    pub(crate) async fn insert_organization(&mut self, organization: &Organization) -> Result<()> {
+        let Organization { id, name, plan, created_at } = organization;
+        self.run(
+            "INSERT INTO organizations (id, name, plan, created_at) VALUES ($1, $2, $3, $4)",
+            values![id.as_str(), name.as_str(), plan.as_str(), *created_at],
+        )
+        .await?;
+        Ok(())
     }
 }

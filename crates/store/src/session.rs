@@ -5,8 +5,8 @@ use crate::{Result, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use vitrine_model::wire::{EgressBytes, Workload};
 use vitrine_model::{
-    ApiKeyId, BrowserSpec, Desired, EndReason, EpochMs, Isolation, Kind, MachineId, OrganizationId, RunId, SandboxSpec,
-    SessionId, Status,
+    ApiKeyId, BrowserSpec, Desired, EmbedSpec, EndReason, EpochMs, Isolation, Kind, MachineId, OrganizationId, RunId,
+    SandboxSpec, SessionId, Status,
 };
 
 /// A session: every column, decoded. What the workload holds in secrets, `Debug` does not show.
@@ -83,6 +83,21 @@ impl Session {
             Workload::Browser(spec) => Some(spec),
             Workload::Sandbox(_) => None,
         }
+    }
+
+    /// What makes it an embed session, when it is one.
+    pub fn embed(&self) -> Option<&EmbedSpec> {
+        self.browser().and_then(|spec| spec.embed.as_ref())
+    }
+
+    /// Minutes that its organization pays for it.
+    pub fn paid_minutes(&self) -> u32 {
+        self.embed().map_or(0, EmbedSpec::paid_minutes)
+    }
+
+    /// It ends, or is over.
+    pub fn is_ending(&self) -> bool {
+        self.status == Status::Ending || self.status.is_terminal()
     }
 
     /// What was asked for, when it is a sandbox.

@@ -1,8 +1,10 @@
 //! What an embed session is beside a browser: minutes that pay for it, origins that may frame it, and a policy.
 
+pub mod minutes;
 pub mod origin;
 pub mod policy;
 
+pub use minutes::MinutesKind;
 pub use origin::{EmbedOrigin, OriginError};
 pub use policy::{Capability, Group, InteractionMode, Policy, PolicySnapshot};
 
@@ -28,4 +30,11 @@ pub struct EmbedSpec {
     #[serde(default)]
     pub embedding_origins: Vec<String>,
     pub policy: Policy,
+}
+
+impl EmbedSpec {
+    /// What its organization pays.
+    pub fn paid_minutes(&self) -> u32 {
+        if self.demo { 0 } else { self.minutes }
+    }
 }

@@ -1,6 +1,6 @@
 //! A process that is killed, or a server that crashes, in the middle of everything leaves a database that is whole.
 
-use crate::world::{Databases, LEASE, Node, World};
+use crate::world::{Databases, LEASE, Node, UNLIMITED, World, embed_spec, spec};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,12 +25,17 @@ async fn churn(world: World, stop: Arc<AtomicBool>) -> vitrine_store::Result<()>
     let epoch = world.store.register_machine(&register, now, LEASE).await?.epoch;
     world.store.beat(&register.machine, epoch, None, &[], now, LEASE).await?;
     let node = Node { world: world.clone(), register, epoch };
+    world.store.grant_minutes(&organization, 1_000_000, "", now).await?;
     while !stop.load(Ordering::Relaxed) {
-        let new = world.new_session(&organization, crate::world::spec());
-        world.store.create_session(&new, crate::world::UNLIMITED, now).await?.unwrap();
-        if let Placed::Assigned(session) = world.store.place_next(now, PlaceOptions::default(), world.run()).await? {
+        for spec in [spec(), embed_spec(5)] {
+            let new = world.new_session(&organization, spec);
+            world.store.create_session(&new, UNLIMITED, now).await?.unwrap();
+        }
+        while let Placed::Assigned(session) = world.store.place_next(now, PlaceOptions::default(), world.run()).await? {
             world.store.step(&node.step_for(&session, StepKind::Ready), now).await?;
-            world.store.request_end(&session.id, None, EndReason::Deleted, now).await?;
+            if world.store.end_embed_session(&organization, &session.id, now).await?.is_none() {
+                world.store.request_end(&session.id, None, EndReason::Deleted, now).await?;
+            }
             let egress = Default::default();
             let finish = StepKind::Finish { reason: EndReason::Deleted, egress };
             world.store.step(&node.step_for(&session, finish), now).await?;

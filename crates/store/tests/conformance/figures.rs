@@ -1,6 +1,6 @@
 //! How fast it is: `cargo nextest run -p vitrine-store --run-ignored only figures --no-capture`.
 
-use crate::world::{Databases, Node, World};
+use crate::world::{Databases, Node, UNLIMITED, World, embed_spec};
 use std::time::Instant;
 use tokio::task::JoinSet;
 use vitrine_model::wire::StepKind;
@@ -87,13 +87,30 @@ async fn measure(name: &str, databases: Databases, parallel: usize) {
     }
     let life_ms = started.elapsed().as_secs_f64() * 1_000.0 / 200.0;
     let life_cpu_ms = (cpu_ms() - cpu) / 200.0;
+    let pairs = pairs(&world, &organizations[1], parallel).await;
     world.is_whole().await;
     println!(
         "{name}, {parallel} at a time: {creates:.0} creates/s, {placements:.0} placements/s (queue of {SESSIONS}), \
-         {:.0} steps/s; create+place+ready {life_ms:.2} ms, {life_cpu_ms:.2} ms of CPU in this process; resident {}",
+         {:.0} steps/s; create+place+ready {life_ms:.2} ms, {life_cpu_ms:.2} ms of CPU in this process; \
+         {pairs:.0} pairs/s of making and deleting an embed session; resident {}",
         2.0 * steps,
         resident()
     );
+}
+
+/// Embed sessions of one organization that are made and deleted, a second.
+async fn pairs(world: &World, organization: &OrganizationId, parallel: usize) -> f64 {
+    const PAIRS: usize = 1_000;
+    world.store.grant_minutes(organization, 15 * PAIRS as u32, "", world.now()).await.unwrap();
+    rate(parallel, vec![organization.clone(); PAIRS], |organization| {
+        let world = world.clone();
+        async move {
+            let new = world.new_session(&organization, embed_spec(15));
+            world.store.create_session(&new, UNLIMITED, world.now()).await.unwrap().unwrap();
+            world.store.end_embed_session(&organization, &new.id, world.now()).await.unwrap().unwrap();
+        }
+    })
+    .await
 }
 
 /// What this process has computed, in the kernel too.

@@ -3,13 +3,17 @@
 mod checkpoints;
 mod crash;
 mod create;
+mod demo;
 mod events;
 mod figures;
 mod health;
 mod keys;
+mod ledger;
 mod lifecycle;
 mod machines;
+mod minutes;
 mod objects;
+mod orders;
 mod overdue;
 mod pause;
 mod place;
@@ -72,13 +76,20 @@ const CASES: &[Case] = cases! {
         packs_are_kept_while_a_checkpoint_names_them, an_organizations_checkpoints_are_its_own,
         checkpoints_expire, checkpoints_and_their_removal_at_once, a_network_policy_is_changed_while_it_runs;
     usage: usage_is_the_sum_of_the_durations, usage_is_counted_by_period;
+    minutes: minutes_are_held_and_what_was_not_used_goes_back, every_end_settles, what_never_started_costs_nothing,
+        a_balance_is_never_overdrawn, an_embed_session_is_bounded_by_its_minutes_alone,
+        a_clock_that_was_set_back_gives_nothing_away, a_policy_is_changed_while_it_runs;
+    orders: a_payment_is_taken_once, a_top_up_goes_to_its_organization, what_nobody_pays_is_forgotten,
+        payments_at_once_are_one;
+    demo: a_visitor_has_one_session, a_visitor_who_left_may_come_back, an_address_has_its_share,
+        visitors_at_once_have_one_each;
     events: readers_miss_nothing_and_see_no_secret, old_events_are_deleted;
     webhooks: a_webhook_is_kept_changed_and_deleted,
         a_webhook_gets_the_events_it_wants_of_its_own_organization_since_it_was_made,
         of_a_session_only_the_first_waiting_event_can_be_claimed, a_day_of_failures_is_enough,
         old_deliveries_and_those_of_deleted_webhooks_are_gone, servers_deriving_and_delivering_at_once_keep_the_order;
     health: counts_are_of_the_living, platform_errors_are_told_apart;
-    schema: the_database_itself_refuses_what_must_never_be, it_opens_twice;
+    schema: the_database_itself_refuses_what_must_never_be, the_ledger_refuses_what_must_never_be, it_opens_twice;
 };
 
 /// Cases under way at once.

@@ -1,7 +1,7 @@
 //! What the database refuses whoever asks, and its file.
 
 use crate::Outcome;
-use crate::world::World;
+use crate::world::{World, embed_spec};
 use sqlx::Connection;
 use vitrine_model::*;
 use vitrine_store::{Location, Store, StoreOptions};
@@ -46,6 +46,49 @@ pub async fn the_database_itself_refuses_what_must_never_be(world: World) -> Out
     // A drift that somebody makes by hand is seen.
     raw(&world.location, format!("UPDATE machines SET slots_used = 2 WHERE id = '{machine}'")).await?;
     assert_eq!(world.store.invariants().await?.len(), 1);
+    Ok(())
+}
+
+pub async fn the_ledger_refuses_what_must_never_be(world: World) -> Outcome {
+    let organization = world.organization().await;
+    world.store.grant_minutes(&organization, 100, "", world.now()).await?;
+    let settled = world.create(&world.new_session(&organization, embed_spec(10))).await.id;
+    world.store.end_embed_session(&organization, &settled, world.now()).await?;
+    let held = world.create(&world.new_session(&organization, embed_spec(20))).await.id;
+    let movement = |kind: &str, minutes: i64| {
+        format!(
+            "INSERT INTO minute_movements (organization, kind, minutes, session, at)
+             VALUES ('{organization}', '{kind}', {minutes}, '{held}', 1)"
+        )
+    };
+    let refused = [
+        format!("UPDATE sessions SET status = 'ended', ended_at = 1, end_reason = 'idle' WHERE id = '{held}'"),
+        format!("UPDATE minute_holds SET refunded = 21, settled_at = 1 WHERE session = '{held}'"),
+        format!("UPDATE minute_holds SET refunded = 1 WHERE session = '{held}'"),
+        format!("UPDATE minute_holds SET minutes = 1 WHERE session = '{held}'"),
+        format!("UPDATE minute_holds SET settled_at = 2 WHERE session = '{settled}'"),
+        format!(
+            "INSERT INTO minute_holds (session, organization, minutes, held_at) VALUES ('{settled}', '{organization}', 1, 1)"
+        ),
+        movement("hold", 1),
+        movement("spend", 21),
+        movement("refund", -1),
+        movement("grant", 1),
+        "UPDATE minute_movements SET minutes = minutes + 1".to_owned(),
+        "DELETE FROM minute_movements".to_owned(),
+        "UPDATE minute_entries SET minutes = 0".to_owned(),
+        "DELETE FROM minute_entries".to_owned(),
+        format!("UPDATE minute_totals SET available = -1 WHERE organization = '{organization}'"),
+    ];
+    for sql in refused {
+        assert!(matches!(raw(&world.location, sql.clone()).await, Err(sqlx::Error::Database(_))), "{sql}");
+    }
+    world.is_whole().await;
+    // A drift that somebody makes by hand is seen.
+    raw(&world.location, format!("UPDATE minute_totals SET available = 101 WHERE organization = '{organization}'"))
+        .await?;
+    assert_eq!(world.store.invariants().await?.len(), 1);
+    assert_eq!(world.store.past_invariants().await?.len(), 1);
     Ok(())
 }
 

@@ -28,8 +28,8 @@ pub async fn usage_is_the_sum_of_the_durations(world: World) -> Outcome {
     }
     world.ready(&theirs, &node).await;
     let queued = world.session(&ours).await;
-    let weights = WeightCounts { light: 2, medium: 2, heavy: 2 };
-    let expected = Usage { total_sessions: 6, browser_ms: sum, sandbox_ms: 0, weights };
+    let weights = WeightCounts { light: 2, medium: 2, heavy: 2, embed: 0 };
+    let expected = Usage { total_sessions: 6, browser_ms: sum, weights, ..Usage::default() };
     assert_eq!(world.store.usage(&ours, 0, world.now()).await?, expected);
 
     let running = world.assigned().await;

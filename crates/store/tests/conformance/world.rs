@@ -76,6 +76,14 @@ pub fn spec() -> BrowserSpec {
     }
 }
 
+/// A browser that minutes pay for.
+pub fn embed_spec(minutes: u32) -> BrowserSpec {
+    let embed =
+        EmbedSpec { minutes, demo: false, cdp: false, embedding_origins: Vec::new(), policy: embed::Policy::open(0) };
+    let max_duration_ms = u64::from(minutes) * MINUTE as u64;
+    BrowserSpec { max_duration_ms, idle_timeout_ms: 0, embed: Some(embed), ..spec() }
+}
+
 pub fn sandbox_spec() -> SandboxSpec {
     SandboxSpec {
         runtime: Runtime::Bun,
