@@ -77,7 +77,7 @@ const FLAT: readonly (keyof Api.FlatMethods)[] = [
 ];
 
 const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
-const timings: unique symbol = Symbol.for('vitrine.timings') as never;
+const timings: unique symbol = Symbol.for('vitrine.timings');
 
 export interface Webview extends Api.FlatMethods {}
 export class Webview extends Base implements Api.BrowserBoxWebview {

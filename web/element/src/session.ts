@@ -306,8 +306,9 @@ export class Session {
     try {
       const methods = await this.#calls.ask({ type: 'bbx-api-list' }, this.#timings.probeMs);
       this.#connection.settleTransport('modern', Array.isArray(methods) ? methods.map(String) : []);
-    } catch {
-      this.#connection.settleTransport('legacy', []);
+    } catch (thrown) {
+      // Silence or a refusal tells of the page; that it went away does not.
+      if (errorFrom(thrown).code !== 'ERR_TRANSPORT') this.#connection.settleTransport('legacy', []);
     } finally {
       this.#probing = false;
     }

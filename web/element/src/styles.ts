@@ -9,7 +9,10 @@ iframe { display: block; width: 100%; height: 100%; border: 0; }
 
 export const AUGMENT_STYLE = `
 :host { font: 14px/1.4 system-ui, sans-serif; color-scheme: light dark; }
-.space { position: absolute; inset: 0; overflow: hidden; pointer-events: none; }
+.space {
+  position: absolute; inset: 0; display: flex; flex-direction: column; justify-content: flex-end; align-items: center; gap: 8px;
+  box-sizing: border-box; padding-bottom: 16px; overflow: hidden; pointer-events: none;
+}
 .space.chrome { height: 48px; inset: 0 0 auto; }
 [hidden] { display: none !important; }
 .augment {
@@ -19,19 +22,27 @@ export const AUGMENT_STYLE = `
 }
 .sidebar { inset: 0 0 0 auto; width: 280px; border-width: 0 0 0 1px; border-radius: 0; }
 .sidebar[data-side=left] { inset: 0 auto 0 0; border-width: 0 1px 0 0; }
-.toolbar { inset: 0 0 auto; border-width: 0 0 1px; border-radius: 0; }
+.toolbar { inset: 0 0 auto; min-height: 42px; border-width: 0 0 1px; border-radius: 0; }
 .toolbar[data-side=bottom] { inset: auto 0 0; border-width: 1px 0 0; }
-.toast { inset: auto auto 16px 50%; translate: -50%; }
+.space:has(> .toolbar:not([data-side=bottom])) > .sidebar { top: 42px; }
+.toast { position: relative; flex: none; }
 .panel { inset: 16px 16px auto auto; width: min(320px, 90%); }
 .custom { inset: 0 auto auto 0; }
-.highlight { padding: 0; border: 2px solid #0b6b5c; background: #0b6b5c26; box-shadow: none; pointer-events: none; overflow: visible; }
+.highlight {
+  padding: 0; border: 2px solid #0b6b5c; background: #0b6b5c26; box-shadow: none; pointer-events: none; overflow: visible;
+}
 .note { max-width: 280px; margin-left: 6px; }
-.badge { padding: 0 7px; border: 0; border-radius: 10px; translate: -50% -50%; font-size: 12px; color: #fff; background: #0b6b5c; }
+.badge {
+  padding: 0 7px; border: 0; border-radius: 10px; translate: -50% -50%; font-size: 12px; color: #fff; background: #0b6b5c;
+}
 .title { padding-right: 28px; font-weight: 600; }
 .body { white-space: pre-wrap; }
 .body:has(> *) { white-space: normal; }
 pre { margin: 0; white-space: pre-wrap; }
-.close { position: absolute; inset: 4px 4px auto auto; width: 28px; height: 28px; border: 0; border-radius: 6px; color: inherit; background: none; font: inherit; }
+.close {
+  position: absolute; inset: 4px 4px auto auto; width: 28px; height: 28px; border: 0; border-radius: 6px; color: inherit;
+  background: none; font: inherit;
+}
 .close:focus-visible { outline: 2px solid #0b6b5c; }
 `;
 
