@@ -12,6 +12,7 @@ Object.assign(Webview[TIMINGS], {
   reloadMostMs: 60,
   retryStepMs: 20,
   probeMs: 200,
+  midAttempts: 4,
 });
 export const errors = [];
 addEventListener('error', ({ message }) => errors.push(message));
@@ -19,7 +20,8 @@ addEventListener('error', ({ message }) => errors.push(message));
 /** An element with attributes, in the page, whose events are kept in `element.seen`. */
 export function make(attributes, { name = 'browserbox-webview', into = document.body } = {}) {
   const element = document.createElement(name);
-  for (const [attribute, value] of Object.entries({ height: '400', ...attributes })) element.setAttribute(attribute, value);
+  for (const [attribute, value] of Object.entries({ height: '400', ...attributes }))
+    element.setAttribute(attribute, value);
   element.seen = [];
   for (const type of EVENTS) element.addEventListener(type, ({ detail }) => element.seen.push([type, detail]));
   into.append(element);

@@ -23,7 +23,7 @@ export class Host {
   demo = null;
   demoRequests = [];
   demoRefusal = null;
-  /** How the session page behaves: read by it when it starts. `modern`, `legacy`, `probe`, `silent`, `lost`. */
+  /** How the session page behaves: read by it when it starts. `modern`, `legacy`, `probe`, `silent`, `lost`, `deaf`. */
   kind = 'modern';
   /** Addresses of the login page that were asked for, oldest first. */
   logins = [];

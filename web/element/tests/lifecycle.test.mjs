@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { suite } from './browser.mjs';
 
-suite('lifecycle', (test) => {
+suite('lifecycle', (test, { name }) => {
   test('a session becomes ready, once, with both names of the event', async ({ run, host }) => {
     const { names, api, heard, waited, session } = await run(async ({ ready, names, heard, link, until }) => {
       const element = await ready({ 'login-link': link });
@@ -247,6 +247,54 @@ suite('lifecycle', (test) => {
     ]);
     assert.equal(result.health, false);
     assert.equal(host.logins.length, 1);
+  });
+
+  test('a session whose access ran out is logged in to again, once', async ({ run, host }) => {
+    const result = await run(async ({ ready, link, say, until, names }) => {
+      const element = await ready({ 'login-link': link });
+      const denied = { reasonCode: 'access_denied', message: 'Access has run out.', retryUrl: null };
+      say(element, 'bbx-sos', denied);
+      await until(() => names(element).filter((name) => name === 'api-ready').length === 2);
+      return { sos: names(element).includes('sos'), title: await element.page.title(), usable: element.session.usable };
+    });
+    assert.deepEqual(result, { sos: false, title: 'First', usable: true });
+    assert.equal(host.logins.length, 2);
+  });
+
+  test('what the page says of its own use, and a routing id that nobody acknowledges', async ({ run, host }) => {
+    host.kind = 'deaf';
+    const result = await run(async ({ ready, link, say, until, names }) => {
+      const element = await ready({ 'login-link': link });
+      say(element, 'usability-changed', { usable: false, reason: 'reconnecting' });
+      await until(() => !element.session.usable);
+      say(element, 'usability-changed', { usable: true, reason: 'connected' });
+      await until(() => element.session.usable);
+      const [, unsynced] = await until(() => element.seen.find(([type]) => type === 'mid-sync-timeout'));
+      const usability = element.seen.filter(([type]) => type === 'usability-changed').map(([, detail]) => detail);
+      return { unsynced, usability, synced: names(element).includes('mid-synced') };
+    });
+    assert.deepEqual(result.unsynced, { attempts: 4, mid: '68365e2c721798' });
+    assert.deepEqual(result.usability, [
+      { usable: true, reason: 'ready' },
+      { usable: false, reason: 'reconnecting' },
+      { usable: true, reason: 'connected' },
+    ]);
+    assert.equal(result.synced, false);
+  });
+
+  test('the module can be there twice, and a move that keeps the iframe disturbs nothing', async ({ run }) => {
+    const result = await run(async ({ ready, link, names, sleep }) => {
+      await import('/webview.js?again');
+      const element = await ready({ 'login-link': link });
+      await element.createTab('https://two.example/');
+      const box = document.createElement('div');
+      document.body.append(box);
+      if (box.moveBefore) box.moveBefore(element, null);
+      await sleep(100);
+      return { tabs: await element.getTabCount(), lost: names(element).includes('disconnected') };
+    });
+    // Firefox loads a frame inside of a moved shadow tree anew.
+    assert.deepEqual(result, { tabs: name === 'Chromium' ? 2 : 1, lost: false });
   });
 
   test('what a stranger says is not heard', async ({ run, host }) => {

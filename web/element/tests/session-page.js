@@ -158,10 +158,10 @@ addEventListener('message', (event) => {
   if (message.type === 'init') {
     if (kind === 'lost')
       return say('bbx-sos', { reasonCode: 'session_ended', message: 'The session is over.', retryUrl: null });
-    if (kind === 'modern') say('bbx-api-ready', { methods: Object.keys(methods), policy });
+    if (kind === 'modern' || kind === 'deaf') say('bbx-api-ready', { methods: Object.keys(methods), policy });
     say('tab-api-ready');
   }
-  if (message.type === 'bbx-mid-sync') say('bbx-mid-ack', { mid: message.data.mid });
+  if (message.type === 'bbx-mid-sync' && kind !== 'deaf') say('bbx-mid-ack', { mid: message.data.mid });
   if (message.type === 'bbx-ui-sync') say('bbx-ui-ack');
   if (kind !== 'legacy' && message.type === 'bbx-api-list')
     parent.postMessage({ type: 'bbx-api-result', requestId: message.requestId, data: Object.keys(methods) }, '*');
