@@ -43,10 +43,8 @@ export class Connection {
   #ready = false;
   /** Why no more is to be expected. */
   #failure: BrowserBoxError | null = null;
-  /** The address was set, and the load that follows is ours. */
+  /** A load is to come: what is still said comes from the page before, and nothing is said to it. */
   #loading = false;
-  /** There is a page of the link's origin to talk to. */
-  #there = false;
   #unanswered = 0;
   #reloads = 0;
   #mid: { attempts: number; done: boolean } = { attempts: 0, done: true };
@@ -148,7 +146,7 @@ export class Connection {
 
   readonly #hear = (event: MessageEvent<unknown>): void => {
     if (event.source === null || event.source !== this.#iframe.contentWindow) return;
-    if (event.origin !== this.#link?.origin || !isRecord(event.data)) return;
+    if (this.#loading || event.origin !== this.#link?.origin || !isRecord(event.data)) return;
     const { type, requestId, data } = event.data;
     if (typeof type !== 'string') return;
     this.#take({
@@ -186,8 +184,6 @@ export class Connection {
         this.#sendMid('requested');
         break;
       default:
-        // A page that speaks is there: it need not wait for the next turn of the clock.
-        if (!this.#there) this.#arrive();
         this.#received(message);
     }
   }
@@ -208,7 +204,6 @@ export class Connection {
   #load(more: Readonly<Record<string, string>>): void {
     if (!this.#link) return;
     this.#loading = true;
-    this.#there = false;
     this.#unanswered = 0;
     this.#mid = { attempts: 0, done: this.#link.mid === null };
     this.#iframe.src = this.#link.href({ ...this.#parameters, ...more });
@@ -219,24 +214,19 @@ export class Connection {
     if (!this.#link) return;
     if (!this.#loading) this.lose();
     this.#loading = false;
-    this.#arrive();
+    if (this.#failure) return;
+    this.#tickOn();
+    this.#tell();
   }
 
   /** The page was taken away or loaded by somebody else: whatever it knew of us is gone. */
   lose(): void {
     if (!this.#link) return;
-    this.#there = false;
+    this.#loading = true;
     this.#mid = { attempts: 0, done: this.#link.mid === null };
     if (!this.#ready) return;
     this.#ready = false;
     this.#changed({ kind: 'lost' });
-  }
-
-  #arrive(): void {
-    this.#there = true;
-    if (this.#failure) return;
-    this.#tickOn();
-    this.#tell();
   }
 
   #tickOn(): void {
@@ -253,8 +243,8 @@ export class Connection {
       this.#unanswered += 1;
       if (this.#unanswered > this.#timings.initsBeforeReload) this.#reload();
     }
-    // Before it has loaded, the window still has another origin, and the browser would complain of each message.
-    if (this.#there) this.#tell();
+    // Before it has loaded, the window may have another origin, and the browser would complain of each message.
+    if (!this.#loading) this.#tell();
   }
 
   #tell(): void {

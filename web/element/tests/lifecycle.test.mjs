@@ -232,6 +232,22 @@ suite('lifecycle', (test, { name }) => {
     assert.match(second.get('bbx_recover_t'), /^\d+$/);
   });
 
+  test('a page that goes on speaking while it is replaced is not taken for the new one', async ({ run, host }) => {
+    const result = await run(async ({ ready, link, say, heard, names }) => {
+      const element = await ready({ 'login-link': link });
+      element.refresh();
+      for (let at = 0; at < 100; at += 1) say(element, 'tab-updated', { id: 'T1' });
+      say(element, 'bbx-sos', { reasonCode: 'session_ended', message: 'The page before.' });
+      await element.whenReady();
+      const told = (await heard(element)).map(({ type }) => type);
+      return { told: ['init', 'bbx-ui-sync'].every((type) => told.includes(type)), seen: names(element) };
+    });
+    assert.ok(result.told);
+    for (const name of ['tab-updated', 'sos', 'disconnected']) assert.ok(!result.seen.includes(name), name);
+    assert.equal(result.seen.filter((name) => name === 'api-ready').length, 2);
+    assert.equal(host.logins.length, 2);
+  });
+
   test('a session that is over says so and is not asked any more', async ({ run, host }) => {
     host.kind = 'lost';
     const result = await run(async ({ make, link, failure, sleep }) => {
