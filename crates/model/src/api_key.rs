@@ -32,11 +32,20 @@ impl ApiKeySecret {
         Self(format!("{CLOUD_PREFIX}{}", id::random_text(CLOUD_SECRET_CHARS, entropy)))
     }
 
+    /// A new embed key: `bbx_` and 48 hexadecimal characters.
+    pub fn embed(entropy: &dyn Entropy) -> Self {
+        Self::hexadecimal(EMBED_PREFIX, entropy)
+    }
+
     /// A new operator key: `op_` and 48 hexadecimal characters.
     pub fn operator(entropy: &dyn Entropy) -> Self {
+        Self::hexadecimal(OPERATOR_PREFIX, entropy)
+    }
+
+    fn hexadecimal(prefix: &str, entropy: &dyn Entropy) -> Self {
         let mut bytes = [0u8; HEX_SECRET_BYTES];
         entropy.fill(&mut bytes);
-        Self(format!("{OPERATOR_PREFIX}{}", hexadecimal(&bytes)))
+        Self(format!("{prefix}{}", hexadecimal(&bytes)))
     }
 
     /// Takes text that a client sent; `None` when it cannot be a key.
@@ -92,6 +101,8 @@ mod tests {
         let operator = ApiKeySecret::operator(&entropy);
         assert_eq!(operator.reveal().len(), 3 + 48);
         assert!(operator.is_operator());
+        let embed = ApiKeySecret::embed(&entropy);
+        assert_eq!((embed.reveal().len(), embed.hint().as_str()), (4 + 48, "bbx_0b0b"));
         assert_eq!(ApiKeySecret::from_client(key.reveal()).map(|key| key.hash()), Some(key.hash()));
         assert!(ApiKeySecret::from_client("Bearer x").is_none());
     }

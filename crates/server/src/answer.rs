@@ -1,6 +1,7 @@
 //! Errors as HTTP: the cloud dialect's one table from [`Code`] to a status and a word, and the body's shape.
 //!
-//! The private cause never reaches the body; it travels beside the response to the outermost layer, which logs it once.
+//! The private cause never reaches the body. The error travels beside the response to the outermost layer, which logs it
+//! once, and says it in the other dialect where the path speaks that ([`crate::embed::answer`]).
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -17,15 +18,6 @@ pub struct Failure(pub Error);
 
 /// What a handler answers.
 pub type Answer<T> = Result<T, Failure>;
-
-/// The cause of a failure, beside the response, for the log alone.
-#[derive(Debug, Clone)]
-pub struct Cause {
-    /// What the caller was told.
-    pub code: Code,
-    /// What really happened.
-    pub private: String,
-}
 
 /// The status and the word of each code.
 pub fn dialect(code: Code) -> (StatusCode, &'static str) {
@@ -68,22 +60,24 @@ impl From<vitrine_store::StoreError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let Error { code, message, context, private } = self.0;
-        let (status, word) = dialect(code);
-        let mut body = Map::new();
-        body.insert("error".into(), Value::String(message));
-        body.insert("code".into(), Value::String(word.into()));
-        body.extend(*context);
-        let mut response = (status, Json(body)).into_response();
+        let (status, word) = dialect(self.0.code);
+        let mut response = shaped(&self.0, status, word);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
-        if let Some(private) = private {
-            response.extensions_mut().insert(Cause { code, private });
-        }
+        response.extensions_mut().insert(self.0);
         response
     }
+}
+
+/// An error's body: text and word, and its public facts.
+pub fn shaped(error: &Error, status: StatusCode, word: &str) -> Response {
+    let mut body = Map::new();
+    body.insert("error".into(), Value::String(error.message.clone()));
+    body.insert("code".into(), Value::String(word.into()));
+    body.extend(error.context.iter().map(|(name, value)| (name.clone(), value.clone())));
+    (status, Json(body)).into_response()
 }

@@ -2,10 +2,13 @@
 
 use crate::clock::Clock;
 use crate::config::ServerConfig;
+use crate::embed::checkout::stripe::Stripe;
+use crate::embed::geo::Geo;
 use crate::gateway::{Base, NodeDial, PublicUrl};
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::request::body;
+use crate::server::StartError;
 use crate::upstream::health::UpstreamHealth;
 use crate::wake::Wakes;
 use crate::webhooks::Sender;
@@ -19,7 +22,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use vitrine_model::token::{Claims, Scope, SigningKey};
 use vitrine_model::{EndReason, Entropy, EpochMs, Error, MachineId, OrganizationId, SessionId, Status, TokenId};
-use vitrine_store::{Objects, Session, Store, StoreError};
+use vitrine_store::{Machine, Objects, Session, Store, StoreError};
 
 /// The shared parts; clones are the same.
 #[derive(Clone)]
@@ -56,8 +59,22 @@ pub struct Parts {
     pub closing: CancellationToken,
     pub snapshot: crate::health::Snapshots,
     draining: AtomicBool,
-    regions: Mutex<HashMap<MachineId, String>>,
+    /// Says where addresses are.
+    pub geo: Geo,
+    /// Takes money, where the operator has such a provider.
+    pub stripe: Stripe,
+    places: Mutex<HashMap<MachineId, Place>>,
     drivers: Mutex<BTreeMap<MachineId, Vec<String>>>,
+}
+
+/// Where a machine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub provider: String,
+    /// Three letters, for example `iad`.
+    pub code: String,
+    /// For example `na-east`.
+    pub global: String,
 }
 
 /// Large bodies in memory at once, in MiB: what a small machine can spare.
@@ -85,7 +102,7 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         public_url: PublicUrl,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, StartError> {
         let fresh = || {
             let mut bytes = [0; 32];
             entropy.fill(&mut bytes);
@@ -104,7 +121,10 @@ impl App {
             closing: CancellationToken::new(),
             snapshot: Default::default(),
             draining: AtomicBool::new(false),
-            regions: Mutex::default(),
+            geo: Geo::open(config.embed.geoip_database.as_deref())
+                .map_err(|error| StartError::Config(vec![format!("embed.geoip_database: {error}")]))?,
+            stripe: Stripe::default(),
+            places: Mutex::default(),
             drivers: Mutex::default(),
             config,
             store,
@@ -234,20 +254,25 @@ impl App {
         session.expires_at.unwrap_or_else(|| vitrine_model::browser::expires_at(self.clock.now(), longest))
     }
 
-    /// A machine's region, remembered once it was read: a machine keeps it while it runs.
-    pub async fn region_of(&self, machine: &MachineId) -> Result<Option<String>, Error> {
-        if let Some(region) = self.regions().get(machine) {
-            return Ok(Some(region.clone()));
+    /// A machine's place, remembered once it was read: a machine keeps it while it runs.
+    pub async fn place_of(&self, machine: &MachineId) -> Result<Option<Place>, Error> {
+        if let Some(place) = self.places().get(machine) {
+            return Ok(Some(place.clone()));
         }
         let machines = self.store.machines().await.map_err(Error::internal)?;
-        let mut regions = self.regions();
-        *regions = machines.into_iter().map(|machine| (machine.id, machine.region_code)).collect();
-        Ok(regions.get(machine).cloned())
+        let mut places = self.places();
+        *places = machines.into_iter().map(|machine| (machine.id.clone(), Place::from(machine))).collect();
+        Ok(places.get(machine).cloned())
+    }
+
+    /// The three letters of a machine's region.
+    pub async fn region_of(&self, machine: &MachineId) -> Result<Option<String>, Error> {
+        Ok(self.place_of(machine).await?.map(|place| place.code))
     }
 
     /// A machine said where it is.
-    pub fn note_region(&self, machine: &MachineId, region: &str) {
-        self.regions().insert(machine.clone(), region.to_owned());
+    pub fn note_place(&self, machine: &MachineId, place: Place) {
+        self.places().insert(machine.clone(), place);
     }
 
     /// A machine said which isolation drivers work on it, its default first.
@@ -268,7 +293,13 @@ impl App {
         all.into_iter().cloned().collect()
     }
 
-    fn regions(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, String>> {
-        self.regions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<MachineId, Place>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Machine> for Place {
+    fn from(machine: Machine) -> Self {
+        Self { provider: machine.provider, code: machine.region_code, global: machine.region_global }
     }
 }

@@ -1,5 +1,7 @@
 //! Everything that an operator may set about the server. Every figure has a default, a unit in its name and a check.
 
+pub use crate::embed::config::{Billing, EmbedConfig, Provider, RegionPoint};
+pub use crate::embed::pricing::Pack;
 use crate::gateway::GatewayConfig;
 use crate::gateway::preview::is_domain;
 use crate::upstream::EgressProfiles;
@@ -80,6 +82,8 @@ pub struct ServerConfig {
     pub gateway: GatewayConfig,
     /// Where events go.
     pub webhooks: WebhookConfig,
+    /// The embed platform.
+    pub embed: EmbedConfig,
     /// SHA-256 of the operator's key; none = `/admin/v1` answers nobody.
     #[serde(skip)]
     pub operator_key: Option<KeyHash>,
@@ -149,6 +153,7 @@ impl Default for ServerConfig {
             errors_degraded_min: 10,
             gateway: GatewayConfig::default(),
             webhooks: WebhookConfig::default(),
+            embed: EmbedConfig::default(),
             operator_key: None,
         }
     }
@@ -182,6 +187,14 @@ pub enum Class {
     ApiKeysWrite,
     WebhooksRead,
     WebhooksWrite,
+    EmbedCreate,
+    EmbedRead,
+    /// What ends an embed session or changes its policy.
+    EmbedWrite,
+    /// What anybody may read, per address.
+    EmbedPublic,
+    /// Orders of minutes, per address.
+    Checkout,
     /// The operator's requests.
     Admin,
     /// Requests without a good key, per address.
@@ -190,7 +203,7 @@ pub enum Class {
 
 impl Class {
     /// All classes.
-    pub const ALL: [Class; 25] = [
+    pub const ALL: [Class; 30] = [
         Class::BrowsersCreate,
         Class::BrowsersRead,
         Class::BrowsersDelete,
@@ -214,6 +227,11 @@ impl Class {
         Class::ApiKeysWrite,
         Class::WebhooksRead,
         Class::WebhooksWrite,
+        Class::EmbedCreate,
+        Class::EmbedRead,
+        Class::EmbedWrite,
+        Class::EmbedPublic,
+        Class::Checkout,
         Class::Admin,
         Class::Unauthenticated,
     ];
@@ -244,6 +262,11 @@ impl Class {
             Class::ApiKeysWrite => "api_keys.write",
             Class::WebhooksRead => "webhooks.read",
             Class::WebhooksWrite => "webhooks.write",
+            Class::EmbedCreate => "embed.create",
+            Class::EmbedRead => "embed.read",
+            Class::EmbedWrite => "embed.write",
+            Class::EmbedPublic => "embed.public",
+            Class::Checkout => "checkout",
             Class::Admin => "admin",
             Class::Unauthenticated => "unauthenticated",
         }
@@ -252,8 +275,11 @@ impl Class {
     /// The documented figures.
     pub fn documented(self) -> RateLimit {
         match self {
-            Class::BrowsersCreate | Class::SandboxesCreate => RateLimit { per_minute: 60, burst: 20 },
-            Class::BrowsersDelete | Class::SandboxesDelete => RateLimit { per_minute: 120, burst: 30 },
+            Class::BrowsersCreate | Class::SandboxesCreate | Class::EmbedCreate => {
+                RateLimit { per_minute: 60, burst: 20 }
+            }
+            Class::Checkout => RateLimit { per_minute: 20, burst: 10 },
+            Class::BrowsersDelete | Class::SandboxesDelete | Class::EmbedWrite => RateLimit { per_minute: 120, burst: 30 },
             Class::UsageRead => RateLimit { per_minute: 30, burst: 10 },
             Class::BrowsersWrite
             | Class::FilesWrite
@@ -273,6 +299,8 @@ impl Class {
             | Class::SandboxesTerminal
             | Class::ApiKeysRead
             | Class::WebhooksRead
+            | Class::EmbedRead
+            | Class::EmbedPublic
             | Class::Admin
             | Class::Unauthenticated => READ_DEFAULT,
         }
@@ -319,6 +347,7 @@ impl ServerConfig {
                 problems.push(format!("cors_origins: {origin:?} is not an origin such as https://app.example.org"));
             }
         }
+        problems.extend(self.embed.problems());
         let positive = [
             ("queue_deadline_ms", self.queue_deadline_ms),
             ("start_deadline_ms", self.start_deadline_ms),

@@ -23,6 +23,8 @@ pub enum Gate {
     Key { class: Class, needs: Permission },
     /// The operator's key.
     Operator,
+    /// No key; requests of the class share a bucket per address.
+    Open { class: Class },
 }
 
 /// Whose request it is.
@@ -82,9 +84,11 @@ async fn pass(
     let found = match gate {
         Gate::Key { .. } => authenticate(app, headers).await.map(Some),
         Gate::Operator => authenticate_operator(app, headers).map(|()| None),
+        Gate::Open { .. } => Ok(None),
     };
     let (class, who) = match (&found, gate) {
         (Ok(Some(caller)), Gate::Key { class, .. }) => (class, Who::Key(caller.key.id.clone())),
+        (Ok(_), Gate::Open { class }) => (class, Who::address(address(app, headers, peer))),
         (Ok(_), _) => (Class::Admin, Who::Operator),
         (Err(error), _) if error.code != Code::Unauthenticated => return found,
         (Err(_), _) => (Class::Unauthenticated, Who::address(address(app, headers, peer))),

@@ -13,6 +13,7 @@ mod cloud;
 pub mod config;
 mod deliver;
 mod docs;
+mod embed;
 mod files;
 mod gate;
 pub mod gateway;

@@ -7,7 +7,7 @@
 mod objects;
 
 use crate::answer::Answer;
-use crate::app::App;
+use crate::app::{App, Place};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -197,7 +197,12 @@ async fn register(
     app.check_join(&shown)?;
     let register: Register = read(&body)?;
     let lease_ms = i64::try_from(app.config.lease_ms).unwrap_or(i64::MAX);
-    app.note_region(&register.machine, &register.region_code);
+    let place = Place {
+        provider: register.provider.clone(),
+        code: register.region_code.clone(),
+        global: register.region_global.clone(),
+    };
+    app.note_place(&register.machine, place);
     app.note_drivers(&register.machine, &register.drivers);
     let registration = app.store.register_machine(&register, app.clock.now(), lease_ms).await?;
     let epoch = registration.epoch;

@@ -1,8 +1,9 @@
 //! Around every request: an id, headers that keep browsers careful, one log line for what went wrong, one sample for
 //! `/metrics`.
 
-use crate::answer::{Cause, Failure};
+use crate::answer::Failure;
 use crate::app::App;
+use crate::embed;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -49,6 +50,7 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     // What waits for something to happen says nothing about how fast we are.
     let waits = WAITING.iter().any(|waiting| route.starts_with(waiting))
         || request.uri().query().is_some_and(|query| query.contains("waitMs="));
+    let embed_speech = embed::answer::is_spoken_at(request.uri().path());
     let origin = allowed_origin(&app, request.headers());
     let preflight = method == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &origin {
@@ -59,6 +61,9 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
             .await
             .unwrap_or_else(|_| Failure(Error::internal("the request's code panicked")).into_response()),
     };
+    if embed_speech {
+        response = embed::answer::translated(response);
+    }
     let status = response.status();
     app.metrics.request(known_method(&method), &route, status.as_u16(), (!waits).then(|| begun.elapsed()));
     log(&response, &id, &method, &route);
@@ -93,14 +98,15 @@ pub async fn no_method() -> Failure {
 
 fn log(response: &Response, id: &str, method: &Method, route: &str) {
     let status = response.status().as_u16();
-    match response.extensions().get::<Cause>() {
-        Some(Cause { code: Code::Internal, private }) => {
-            tracing::error!(request_id = id, %method, route, status, cause = private, "request failed on our side");
+    match response.extensions().get::<Error>() {
+        Some(Error { code: Code::Internal, private, .. }) => {
+            let cause = private.as_deref().unwrap_or_default();
+            tracing::error!(request_id = id, %method, route, status, cause, "request failed on our side");
         }
-        Some(cause) => {
-            tracing::debug!(request_id = id, %method, route, status, cause = cause.private, "request refused")
+        Some(Error { private: Some(cause), .. }) => {
+            tracing::debug!(request_id = id, %method, route, status, cause, "request refused")
         }
-        None => tracing::trace!(request_id = id, %method, route, status, "request answered"),
+        _ => tracing::trace!(request_id = id, %method, route, status, "request answered"),
     }
 }
 

@@ -37,10 +37,8 @@ impl Once {
         headers: &HeaderMap,
         body: &Map<String, Value>,
     ) -> Result<Once, Error> {
-        let Some(key) = headers.get(HEADER) else { return Ok(Once::Unkeyed) };
+        let Some(key) = key(headers)? else { return Ok(Once::Unkeyed) };
         let wrong = |expected| Error::invalid("Idempotency-Key", expected);
-        let key = key.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()));
-        let key = key.ok_or_else(|| wrong("expected 1 to 255 visible ASCII characters"))?;
         // Maps are sorted by name: the order in which a client wrote its fields makes no other request.
         let hash: [u8; 32] = Sha256::digest(serde_json::to_vec(body).map_err(Error::internal)?).into();
         let (api_key, now) = (&caller.key.id, app.clock.now());
@@ -68,4 +66,12 @@ impl Once {
         };
         kept.map_err(Error::internal)
     }
+}
+
+/// A request's key, when it has one.
+pub fn key(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let Some(value) = headers.get(HEADER) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()));
+    key.map(Some)
+        .ok_or_else(|| Error::invalid("Idempotency-Key", "expected 1 to 255 visible ASCII characters"))
 }

@@ -3,7 +3,9 @@
 use crate::answer::dialect;
 use crate::cloud::ErrorBody;
 use crate::config::{Class, ServerConfig};
+use crate::embed::answer;
 use crate::gate::Gate;
+use http::StatusCode;
 use serde_json::json;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::header::HeaderBuilder;
@@ -17,7 +19,7 @@ use utoipa::openapi::{
     ServerBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
-use vitrine_model::Code;
+use vitrine_model::{Code, Error};
 
 /// Name of the scheme of an organization's key.
 const API_KEY: &str = "apiKey";
@@ -79,6 +81,34 @@ const SHARED: [(Code, &str, &str); 8] = [
     (Code::Internal, "Internal", "Something went wrong on our side; the log says what under the `X-Request-Id`"),
 ];
 
+/// In which words an operation fails.
+#[derive(Debug, Clone, Copy)]
+enum Dialect {
+    Cloud,
+    Embed,
+}
+
+impl Dialect {
+    fn of(path: &str) -> Self {
+        if answer::is_spoken_at(path) { Dialect::Embed } else { Dialect::Cloud }
+    }
+
+    /// What the names of its shared answers begin with.
+    fn prefix(self) -> &'static str {
+        match self {
+            Dialect::Cloud => "",
+            Dialect::Embed => "Embed",
+        }
+    }
+
+    fn of_code(self, code: Code) -> (StatusCode, &'static str) {
+        match self {
+            Dialect::Cloud => dialect(code),
+            Dialect::Embed => answer::dialect(&Error::new(code, "")),
+        }
+    }
+}
+
 /// The document before the operations.
 pub fn document() -> OpenApi {
     let license = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
@@ -96,7 +126,10 @@ pub fn document() -> OpenApi {
         .security_scheme(API_KEY, scheme("An organization's key, `br_live_…`."))
         .security_scheme(OPERATOR_KEY, scheme("The operator's key, `op_…`."));
     for (code, name, description) in SHARED {
-        components = components.response(name, shared(code, description));
+        for dialect in [Dialect::Cloud, Dialect::Embed] {
+            components =
+                components.response(format!("{}{name}", dialect.prefix()), shared(code, description, dialect));
+        }
     }
     let tag = |name, description| TagBuilder::new().name(name).description(Some(description)).build();
     OpenApiBuilder::new()
@@ -114,6 +147,8 @@ pub fn document() -> OpenApi {
             tag("Usage", "What was used."),
             tag("API keys", "Who may do what."),
             tag("Webhooks", "Where events go, signed after the Standard Webhooks specification."),
+            tag("Embed sessions", "A remote browser in somebody's page, paid for in minutes. Errors are `{ error, code, … }` with words in small letters."),
+            tag("Minutes", "What minutes are left, what they cost, how they are bought."),
             tag("Health", "How the system is. No key."),
             tag("Operator", "The whole deployment, with the operator's key."),
         ]))
@@ -122,22 +157,24 @@ pub fn document() -> OpenApi {
 
 /// Adds to operations what their gate demands and answers.
 pub fn demand(paths: &mut Paths, gate: Gate, config: &ServerConfig) {
-    for item in paths.paths.values_mut() {
+    for (path, item) in &mut paths.paths {
+        let dialect = Dialect::of(path);
         for operation in
             [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
         {
-            describe(operation, gate, config);
+            describe(operation, gate, config, dialect);
         }
     }
 }
 
-fn describe(operation: &mut Operation, gate: Gate, config: &ServerConfig) {
+fn describe(operation: &mut Operation, gate: Gate, config: &ServerConfig, dialect: Dialect) {
     let (scheme, class, permission) = match gate {
-        Gate::Key { class, needs } => (API_KEY, class, Some(needs.as_str())),
-        Gate::Operator => (OPERATOR_KEY, Class::Admin, None),
+        Gate::Key { class, needs } => (Some(API_KEY), class, Some(needs.as_str())),
+        Gate::Operator => (Some(OPERATOR_KEY), Class::Admin, None),
+        Gate::Open { class } => (None, class, None),
     };
     let limit = config.rate_limit(class);
-    operation.security = Some(vec![SecurityRequirement::new(scheme, [""; 0])]);
+    operation.security = scheme.map(|scheme| vec![SecurityRequirement::new(scheme, [""; 0])]);
     let requires = json!({
         "permission": permission, "class": class.name(), "perMinute": limit.per_minute, "burst": limit.burst,
     });
@@ -153,18 +190,20 @@ fn describe(operation: &mut Operation, gate: Gate, config: &ServerConfig) {
             Code::NotFound => has_input && !makes_something || has_session,
             Code::PayloadTooLarge => has_body,
             Code::PermissionDenied => permission.is_some(),
+            Code::Unauthenticated => scheme.is_some(),
             Code::InvalidState => operation.operation_id.as_deref().is_some_and(|id| NEEDS_A_STATE.contains(&id)),
             _ => true,
         };
         if answers {
-            let status = dialect(code).0.as_u16().to_string();
+            let status = dialect.of_code(code).0.as_u16().to_string();
+            let name = format!("{}{name}", dialect.prefix());
             operation.responses.responses.entry(status).or_insert(RefOr::Ref(Ref::from_response_name(name)));
         }
     }
 }
 
-fn shared(code: Code, description: &str) -> Response {
-    let example = json!({ "error": description, "code": dialect(code).1 });
+fn shared(code: Code, description: &str, dialect: Dialect) -> Response {
+    let example = json!({ "error": description, "code": dialect.of_code(code).1 });
     let schema = RefOr::Ref(Ref::from_schema_name(ErrorBody::name()));
     let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
     let mut response = ResponseBuilder::new().description(description).content("application/json", content);

@@ -1,9 +1,10 @@
 //! The table of contents: every route, what it demands and who answers it.
 
-use crate::admin::{keys, machines, organizations, overview};
+use crate::admin::{keys, machines, minutes, organizations, overview};
 use crate::app::App;
 use crate::cloud::{api_keys, browsers, profiles, sandboxes, usage, webhooks};
 use crate::config::Class;
+use crate::embed::{self, balance, checkout, pricing, sessions};
 use crate::gate::{Gate, admit};
 use crate::{artifacts, docs, health, node, observe, openapi};
 use axum::Router;
@@ -20,6 +21,7 @@ use vitrine_model::Permission::{
 fn operations(app: &App) -> (Router<App>, OpenApi) {
     let key = |class, needs, routes| guarded(app, Gate::Key { class, needs }, routes);
     let operator = |routes| guarded(app, Gate::Operator, routes);
+    let open = |class, routes| guarded(app, Gate::Open { class }, routes);
     OpenApiRouter::with_openapi(openapi::document())
         .routes(key(Class::BrowsersCreate, BrowserSessionsCreate, routes!(browsers::create::create)))
         .routes(key(Class::BrowsersRead, BrowserSessionsRead, routes!(browsers::read::read)))
@@ -74,9 +76,19 @@ fn operations(app: &App) -> (Router<App>, OpenApi) {
         .routes(key(Class::WebhooksWrite, WebhooksManage, routes!(webhooks::delete::delete)))
         .routes(key(Class::WebhooksRead, WebhooksManage, routes!(webhooks::deliveries::list)))
         .routes(key(Class::WebhooksWrite, WebhooksManage, routes!(webhooks::test::test)))
+        .routes(key(Class::EmbedCreate, BrowserSessionsCreate, routes!(sessions::create::create)))
+        .routes(key(Class::EmbedRead, BrowserSessionsRead, routes!(sessions::read::read)))
+        .routes(key(Class::EmbedWrite, BrowserSessionsDelete, routes!(sessions::end::end)))
+        .routes(key(Class::EmbedWrite, BrowserSessionsDelete, routes!(sessions::change::change)))
+        .routes(key(Class::EmbedRead, BrowserSessionsRead, routes!(balance::read)))
+        .routes(open(Class::EmbedPublic, routes!(pricing::read)))
+        .routes(open(Class::Checkout, routes!(checkout::create)))
         .routes(operator(routes!(organizations::list, organizations::create)))
         .routes(operator(routes!(organizations::set_plan)))
         .routes(operator(routes!(keys::list, keys::create, keys::revoke)))
+        .routes(operator(routes!(minutes::read, minutes::grant)))
+        .routes(operator(routes!(minutes::orders)))
+        .routes(operator(routes!(minutes::confirm)))
         .routes(operator(routes!(machines::list)))
         .routes(operator(routes!(machines::drain)))
         .routes(operator(routes!(overview::sessions)))
@@ -91,7 +103,7 @@ fn operations(app: &App) -> (Router<App>, OpenApi) {
 /// What clients reach, with the gateway's routes.
 pub fn public(app: &App, gateway: Router) -> Router {
     let (operations, document) = operations(app);
-    let mut router = operations.merge(docs::router(&document)).merge(artifacts::router());
+    let mut router = operations.merge(docs::router(&document)).merge(artifacts::router()).merge(embed::router(app));
     router = router.merge(sandboxes::absent::router(app));
     if app.config.join_token.is_some() {
         router = router.merge(node::router());

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::cloud::api_keys::KeyWish;
+use crate::cloud::api_keys::{KeyKind, KeyWish};
 use crate::config::ServerConfig;
 use crate::gateway::{Base, Farewell, Gateway, NodeDial, PublicUrl};
 use crate::health::Health;
@@ -148,7 +148,8 @@ impl Server {
 
     /// Makes an API key that may do everything and never expires; its secret is shown once.
     pub async fn create_api_key(&self, organization: &OrganizationId, name: &str) -> Result<ApiKeySecret, Error> {
-        let wish = KeyWish { name: name.to_owned(), permissions: Permissions::default(), expires_at: None };
+        let (permissions, kind) = (Permissions::default(), KeyKind::default());
+        let wish = KeyWish { name: name.to_owned(), permissions, expires_at: None, kind };
         self.app.make_key(organization, wish).await.map(|(_, secret)| secret)
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod keys;
 pub mod machines;
+pub mod minutes;
 pub mod organizations;
 pub mod overview;
 

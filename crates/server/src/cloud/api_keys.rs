@@ -12,7 +12,10 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use vitrine_model::{ApiKeyId, ApiKeySecret, Code, EpochMs, Error, OrganizationId, Permission, Permissions};
+use vitrine_model::api_key::EMBED_PREFIX;
+use vitrine_model::{
+    ApiKeyId, ApiKeySecret, Code, Entropy, EpochMs, Error, OrganizationId, Permission, Permissions,
+};
 use vitrine_store::{ApiKey, NewApiKey};
 
 /// Longest name of a key.
@@ -75,6 +78,46 @@ pub struct KeyWish {
     /// Epoch milliseconds; left out: never.
     #[schema(nullable = false)]
     pub expires_at: Option<i64>,
+    #[schema(required = false, schema_with = kinds)]
+    pub kind: KeyKind,
+}
+
+/// What a key's secret looks like; either kind opens both APIs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyKind {
+    /// `br_live_…`
+    #[default]
+    Cloud,
+    /// `bbx_…`
+    Embed,
+}
+
+impl KeyKind {
+    const ALL: [KeyKind; 2] = [KeyKind::Cloud, KeyKind::Embed];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            KeyKind::Cloud => "cloud",
+            KeyKind::Embed => "embed",
+        }
+    }
+
+    /// Of an existing key, by how its secret begins.
+    fn of(hint: &str) -> Self {
+        if hint.starts_with(EMBED_PREFIX) { KeyKind::Embed } else { KeyKind::Cloud }
+    }
+
+    fn secret(self, entropy: &dyn Entropy) -> ApiKeySecret {
+        match self {
+            KeyKind::Cloud => ApiKeySecret::cloud(entropy),
+            KeyKind::Embed => ApiKeySecret::embed(entropy),
+        }
+    }
+}
+
+fn kinds() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    words("How its secret begins: `br_live_` or `bbx_`; either opens both APIs", KeyKind::ALL.map(KeyKind::as_str))
 }
 
 /// Which key gets a new secret.
@@ -122,6 +165,7 @@ impl KeyWish {
                 fields.words("permissions", &Permission::ALL, Permission::as_str)?.unwrap_or_default(),
             ),
             expires_at,
+            kind: fields.word("kind", &KeyKind::ALL, KeyKind::as_str)?.unwrap_or_default(),
         })
     }
 }
@@ -134,7 +178,7 @@ impl App {
         wish: KeyWish,
     ) -> Result<(ApiKey, ApiKeySecret), Error> {
         let now = self.clock.now();
-        let secret = ApiKeySecret::cloud(self.entropy.as_ref());
+        let secret = wish.kind.secret(self.entropy.as_ref());
         let new = NewApiKey {
             id: ApiKeyId::new(now, self.entropy.as_ref()),
             organization: organization.clone(),
@@ -149,17 +193,12 @@ impl App {
         Ok((key, secret))
     }
 
-    /// Gives a key a new secret. `None`: no such key, or it is revoked.
-    pub async fn rotate_key(
-        &self,
-        organization: &OrganizationId,
-        id: &ApiKeyId,
-        grace_ms: u64,
-    ) -> Result<Option<ShownKey>, Error> {
+    /// Gives a key a new secret of its kind. `None`: it is revoked or has expired.
+    pub async fn rotate_key(&self, key: &ApiKey, grace_ms: u64) -> Result<Option<ShownKey>, Error> {
         let now = self.clock.now();
-        let secret = ApiKeySecret::cloud(self.entropy.as_ref());
+        let secret = KeyKind::of(&key.hint).secret(self.entropy.as_ref());
         let until = now.saturating_add_unsigned(grace_ms);
-        let rotated = self.store.rotate_api_key(organization, id, &secret.hash(), &secret.hint(), now, until).await;
+        let rotated = self.store.rotate_api_key(&key.organization, &key.id, &secret.hash(), &secret.hint(), now, until).await;
         let key = rotated.map_err(Error::internal)?;
         Ok(key.map(|key| ShownKey {
             view: key.into(),
@@ -225,7 +264,7 @@ pub async fn rotate(State(app): State<App>, caller: Caller, body: Body) -> Answe
     let key = app.store.api_key(caller.organization_id(), &id).await?;
     let key = key.ok_or_else(|| Error::not_found("API key"))?;
     demand_cover(&caller, &key.permissions, key.expires_at)?;
-    let shown = app.rotate_key(caller.organization_id(), &id, grace_ms).await?;
+    let shown = app.rotate_key(&key, grace_ms).await?;
     let dead = || {
         let status = if key.revoked_at.is_some() { "revoked" } else { "expired" };
         Error::new(Code::InvalidState, format!("the key is {status}")).with("status", status)

@@ -4,7 +4,7 @@ pub mod api_keys;
 pub mod artifacts;
 pub mod browsers;
 pub mod profiles;
-mod queue;
+pub mod queue;
 pub mod sandboxes;
 pub mod usage;
 pub mod webhooks;
@@ -103,7 +103,7 @@ async fn owned(app: &App, caller: &Caller, kind: Kind, id: &SessionId) -> Result
 }
 
 /// The session, as soon as `is_settled` says so or the time is over.
-async fn settled(
+pub async fn settled(
     app: &App,
     caller: &Caller,
     (kind, id): (Kind, &SessionId),
@@ -127,7 +127,7 @@ async fn settled(
 }
 
 /// Whether a session is no longer on its way to a machine.
-fn has_arrived(session: &Session) -> bool {
+pub fn has_arrived(session: &Session) -> bool {
     !matches!(session.status, Status::Queued | Status::Assigning)
 }
 

@@ -20,18 +20,30 @@ pub struct Order {
 impl App {
     /// Queues a session for the caller's organization, or says why it cannot be.
     pub async fn queue(&self, caller: &Caller, order: Order) -> Result<Session, Error> {
+        let id = SessionId::new(self.clock.now(), self.entropy.as_ref());
+        self.queue_as(caller, id, order, self.config.queue_deadline_ms).await
+    }
+
+    /// The same with an id that was chosen before; it waits for room for `wait_ms`.
+    pub async fn queue_as(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+        order: Order,
+        wait_ms: u64,
+    ) -> Result<Session, Error> {
         self.check_placeable(&order).await?;
         let now = self.clock.now();
         let (plan, kind) = (caller.organization.plan, order.workload.kind());
         let new = NewSession {
-            id: SessionId::new(now, self.entropy.as_ref()),
+            id,
             organization: caller.organization.id.clone(),
             api_key: Some(caller.key.id.clone()),
             reserve_mb: order.reserve_mb,
             limit_mb: order.limit_mb,
             profile_key: order.profile_key,
             workload: order.workload,
-            queue_deadline: now.saturating_add_unsigned(self.config.queue_deadline_ms),
+            queue_deadline: now.saturating_add_unsigned(wait_ms),
         };
         let made = self.store.create_session(&new, self.limits(plan, kind, now), now).await.map_err(Error::internal)?;
         let session = made.map_err(|refused| self.refusal(refused, plan, kind))?;
@@ -94,6 +106,10 @@ impl App {
                     .with("balance_minutes", balance)
             }
             Refused::UnknownCheckpoint => Error::not_found("checkpoint"),
+            Refused::Minutes { balance } => {
+                let text = format!("the balance is {balance} minutes, which is too few for this session");
+                Error::new(Code::InsufficientMinutes, text).with("balance_minutes", balance)
+            }
             Refused::ProfileInUse => Error::new(Code::ProfileInUse, "another session uses this profileKey"),
         }
     }

@@ -37,6 +37,9 @@ pub struct WeightBreakdown {
     pub medium: u64,
     #[schema(example = 7)]
     pub heavy: u64,
+    /// Embed sessions that were also driven over the DevTools protocol; their hours are paid in minutes.
+    #[schema(example = 0)]
+    pub embed: u64,
 }
 
 /// Current billing period usage.
@@ -58,6 +61,7 @@ pub async fn read(State(app): State<App>, caller: Caller) -> Answer<Json<UsageAn
             light: usage.weights.light,
             medium: usage.weights.medium,
             heavy: usage.weights.heavy,
+            embed: usage.weights.embed,
         },
         period_start,
     }))

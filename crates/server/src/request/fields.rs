@@ -27,6 +27,11 @@ impl<'a> Fields<'a> {
         if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
     }
 
+    /// The names of all fields.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.map.keys().map(String::as_str)
+    }
+
     /// The field as it stands.
     pub fn value(&self, field: &str) -> Option<&'a Value> {
         self.map.get(field)
@@ -71,6 +76,14 @@ impl<'a> Fields<'a> {
             end => format!("expected a whole number from {} to {end}", range.start()),
         };
         number.filter(|number| range.contains(number)).map(Some).ok_or_else(|| self.wrong(field, expected()))
+    }
+
+    /// A number within a range.
+    pub fn number(&self, field: &str, range: RangeInclusive<f64>) -> Result<Option<f64>, Error> {
+        let Some(value) = self.map.get(field) else { return Ok(None) };
+        let expected = || format!("expected a number from {} to {}", range.start(), range.end());
+        let number = value.as_f64().filter(|number| range.contains(number));
+        number.map(Some).ok_or_else(|| self.wrong(field, expected()))
     }
 
     /// Text of so many bytes, without control characters.

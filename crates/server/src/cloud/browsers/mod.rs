@@ -148,9 +148,18 @@ fn cdp_url(app: &App, caller: &Caller, session: &Session, headers: &HeaderMap) -
     app.cdp_url(session, headers)
 }
 
-/// A browser session of the caller's organization.
+/// A browser session of the caller's organization. Embed sessions are seen by their own API only.
 async fn owned(app: &App, caller: &Caller, id: &SessionId) -> Result<Session, Error> {
-    cloud::owned(app, caller, Kind::Browser, id).await
+    seen(cloud::owned(app, caller, Kind::Browser, id).await?)
+}
+
+/// The session, unless it is an embed session.
+fn seen(session: Session) -> Result<Session, Error> {
+    if is_embed(&session) { Err(Error::not_found("session")) } else { Ok(session) }
+}
+
+fn is_embed(session: &Session) -> bool {
+    session.browser().is_some_and(|spec| spec.embed.is_some())
 }
 
 /// What was asked for. Every session here was found as a browser.

@@ -1,6 +1,6 @@
 //! `GET /v1/browsers`: one session, or those that are not over.
 
-use super::{Browser, BrowserList, listed, view};
+use super::{Browser, BrowserList, is_embed, listed, seen, view};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::cloud::{has_arrived, settled};
@@ -20,6 +20,8 @@ const WAIT_MS_MAX: u64 = 30_000;
 const LIMIT_DEFAULT: u64 = 25;
 /// Largest `limit`.
 const LIMIT_MAX: u64 = 100;
+/// Rows that are read for a list: embed sessions stand between the others and are not listed.
+const READ_MAX: u32 = 1_000;
 
 /// Get session status or list active sessions.
 ///
@@ -42,11 +44,12 @@ pub async fn read(State(app): State<App>, caller: Caller, query: Query, headers:
         let wait_ms = query.integer("waitMs", 0..=WAIT_MS_MAX)?.unwrap_or(0);
         let id: SessionId = query.id("session")?;
         let session = settled(&app, &caller, (Kind::Browser, &id), Duration::from_millis(wait_ms), has_arrived).await?;
-        return Ok(Json(OneOrMany::One(Box::new(view(&app, &caller, session, &headers).await?))));
+        return Ok(Json(OneOrMany::One(Box::new(view(&app, &caller, seen(session)?, &headers).await?))));
     }
-    let limit = query.integer("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT) as u32;
-    let sessions = app.store.active_sessions(caller.organization_id(), Kind::Browser, limit).await?;
-    let data = sessions.iter().map(|session| listed(&app, &caller, session, &headers)).collect::<Result<_, _>>()?;
+    let limit = query.integer("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
+    let sessions = app.store.active_sessions(caller.organization_id(), Kind::Browser, READ_MAX).await?;
+    let own = sessions.iter().filter(|session| !is_embed(session)).take(usize::try_from(limit).unwrap_or(usize::MAX));
+    let data = own.map(|session| listed(&app, &caller, session, &headers)).collect::<Result<_, _>>()?;
     Ok(Json(OneOrMany::Many(BrowserList { data })))
 }
 
