@@ -63,7 +63,8 @@ const DESCRIPTION: &str = "Browsers and sandboxes for programs, which people can
 every time is epoch milliseconds, ids travel in the query or the body, unknown fields of a body are ignored and a wrong \
 one is named. Errors are `{ error, code, … }`. Every answer to a key carries `X-RateLimit-Limit` (a minute), \
 `X-RateLimit-Remaining` and `X-RateLimit-Reset` (the second since the epoch at which the whole burst is there again); a \
-429 also carries `Retry-After` (seconds). Every answer carries `X-Request-Id`, which the log knows.";
+429 also carries `Retry-After` (seconds). Every answer carries `X-Request-Id`, which the log knows. What is under `/api/` is \
+the embed API: a session's id stands in the path, names have underscores, and the words of errors are in small letters.";
 
 /// The answers that gates and readers give, with the name under which operations refer to them.
 const SHARED: [(Code, &str, &str); 8] = [

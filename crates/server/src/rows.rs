@@ -13,6 +13,7 @@ impl Sessions for App {
             let session = self.store.session(id).await.map_err(Error::internal)?;
             Ok(session.map(|session| Known {
                 token_expires_at: self.token_expires_at(&session),
+                is_driven: session.browser().and_then(|spec| spec.embed.as_ref()).is_none_or(|embed| embed.cdp),
                 organization: session.organization,
                 status: session.status,
                 run: session.run,

@@ -1,7 +1,9 @@
 //! What can be typed: commands, flags and their help texts.
 
+mod minutes;
 mod sandbox;
 
+pub use minutes::Minutes;
 pub use sandbox::{Code, CreateSandbox, Exec, How, Language, Place, Sandbox};
 
 use crate::config::setting::Flags;
@@ -22,6 +24,7 @@ Examples:
   vitrine sandbox exec ID 'echo hello'
   vitrine sandbox shell ID
   vitrine keys create --name ci --permission browser_sessions:create
+  vitrine minutes grant 600
 
 Keys: commands that talk to a server take --api-key or VITRINE_API_KEY. When neither is
 given and the server is on this machine, the key in DATA_DIR/api-key is used, if you may
@@ -110,6 +113,9 @@ pub enum Command {
     /// Send what happens to sessions to an address of yours, signed
     #[command(subcommand)]
     Webhooks(Webhooks),
+    /// Grant minutes of embed sessions, confirm orders of them; with the operator's key
+    #[command(subcommand)]
+    Minutes(Minutes),
     /// Look at the configuration
     #[command(subcommand)]
     Config(Configuration),
@@ -188,6 +194,9 @@ pub enum Keys {
         /// When it stops working, for example 30d or 12h from now [default: never]
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         expires: Option<Duration>,
+        /// A key that begins with bbx_, as clients of the embed API expect it; either kind opens both APIs
+        #[arg(long)]
+        embed: bool,
         #[command(flatten)]
         whose: Whose,
     },

@@ -68,6 +68,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Webhooks(command) => {
             wait(async { command::webhooks::run(&Client::new(&global, &loaded)?, command, global.json).await })?;
         }
+        Command::Minutes(command) => {
+            wait(async { command::minutes::run(&Client::operator(&global, &loaded)?, command, global.json).await })?;
+        }
         Command::Serve(_) => serve::run(&loaded)?,
         Command::Doctor(options) => {
             return wait(async {
@@ -94,7 +97,8 @@ fn command_flags(command: &Command) -> Flags {
         | Command::Sandbox(_)
         | Command::Artifacts(_)
         | Command::Profiles(_)
-        | Command::Webhooks(_) => Flags::default(),
+        | Command::Webhooks(_)
+        | Command::Minutes(_) => Flags::default(),
     }
 }
 

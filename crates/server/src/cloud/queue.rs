@@ -102,14 +102,10 @@ impl App {
             Refused::Concurrency => Error::plan_limit(several, limits.concurrent(kind), plan),
             Refused::Hours => Error::plan_limit(one, limits.hours_per_month(kind), plan),
             Refused::Minutes { balance } => {
-                Error::new(Code::InsufficientMinutes, format!("the balance is {balance} minutes"))
-                    .with("balance_minutes", balance)
-            }
-            Refused::UnknownCheckpoint => Error::not_found("checkpoint"),
-            Refused::Minutes { balance } => {
                 let text = format!("the balance is {balance} minutes, which is too few for this session");
                 Error::new(Code::InsufficientMinutes, text).with("balance_minutes", balance)
             }
+            Refused::UnknownCheckpoint => Error::not_found("checkpoint"),
             Refused::ProfileInUse => Error::new(Code::ProfileInUse, "another session uses this profileKey"),
         }
     }

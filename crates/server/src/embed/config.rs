@@ -12,6 +12,10 @@ use vitrine_model::Secret;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbedConfig {
+    /// Who may frame every session's page, besides those whom it was made for.
+    pub frame_ancestors: Vec<String>,
+    /// Origins whose pages may make demo sessions.
+    pub trusted_origins: Vec<String>,
     /// Where sessions go whose `clientIP` says nothing; none = wherever there is room.
     pub default_region: Option<String>,
     /// Where regions are, beside those that are known or in their place.
@@ -118,6 +122,8 @@ impl Default for EmbedConfig {
     fn default() -> Self {
         let pack = |product: &str, minutes, price_cents| Pack { product: product.to_owned(), minutes, price_cents };
         Self {
+            frame_ancestors: Vec::new(),
+            trusted_origins: Vec::new(),
             default_region: None,
             regions: Vec::new(),
             geoip_database: None,

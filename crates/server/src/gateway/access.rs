@@ -124,7 +124,7 @@ impl Gateway {
             return Err(Error::new(Code::PermissionDenied, text).with("requiredPermission", needed).into());
         }
         let known = self.sessions.look_up(&session).await?.filter(|known| known.organization == organization);
-        let known = known.ok_or_else(|| Error::not_found("session"))?;
+        let known = known.filter(|known| known.is_driven).ok_or_else(|| Error::not_found("session"))?;
         let (run, machine) = place(&known)?;
         Ok(Access { session, run, machine, expires_at: known.token_expires_at, token: None, token_id: None })
     }

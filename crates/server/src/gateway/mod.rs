@@ -84,6 +84,8 @@ pub struct Known {
     /// Set once it was placed.
     pub machine: Option<MachineId>,
     pub end_reason: Option<EndReason>,
+    /// Whether an API key lets its bearer drive it: an embed session is driven when that was asked for.
+    pub is_driven: bool,
     /// When a token signed now for this session should stop working at the latest.
     pub token_expires_at: EpochMs,
 }

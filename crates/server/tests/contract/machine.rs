@@ -85,6 +85,7 @@ impl FakeMachine {
             .route("/files/raw", get(read).put(write))
             .route("/screenshot", post(screenshot))
             .route("/upstream", put(upstream))
+            .route("/policy", put(policy))
             .route("/view", any(view))
             .merge(crate::sandbox_machine::router())
             .layer(axum::extract::DefaultBodyLimit::disable())
@@ -131,6 +132,14 @@ async fn upstream(State(machine): State<FakeMachine>, Json(upstream): Json<Value
         return (StatusCode::BAD_GATEWAY, Json(json!({"error": "the proxy did not answer"}))).into_response();
     }
     machine.asked.lock().unwrap().push(upstream);
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn policy(State(machine): State<FakeMachine>, Json(policy): Json<Value>) -> Response {
+    if *machine.refuses.lock().unwrap() {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    machine.asked.lock().unwrap().push(policy);
     StatusCode::NO_CONTENT.into_response()
 }
 

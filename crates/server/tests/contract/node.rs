@@ -21,13 +21,20 @@ pub struct FakeNode {
     pub epoch: Arc<AtomicI64>,
     pub server: Server,
     pub known: Arc<Mutex<Vec<Known>>>,
+    pub region: (&'static str, &'static str),
     /// What it was assigned, in order.
     pub assigned: Arc<Mutex<Vec<Assignment>>>,
 }
 
 impl FakeNode {
     pub async fn register(server: &Server, slots: u32) -> Self {
+        Self::register_in(server, slots, ("iad", "na-east")).await
+    }
+
+    /// A machine in a region, by its two codes.
+    pub async fn register_in(server: &Server, slots: u32, region: (&'static str, &'static str)) -> Self {
         let node = Self {
+            region,
             machine: MachineId::new(crate::support::entropy().as_ref()),
             epoch: Arc::default(),
             server: server.clone(),
@@ -43,8 +50,8 @@ impl FakeNode {
             machine: self.machine.clone(),
             boot_id: boot_id.into(),
             version: "0".into(),
-            region_code: "iad".into(),
-            region_global: "na-east".into(),
+            region_code: self.region.0.into(),
+            region_global: self.region.1.into(),
             provider: "test".into(),
             reserve_total_mb: 100_000,
             slots_total: slots,

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use vitrine_model::rate::RateLimit;
 use vitrine_model::{ApiKeySecret, Entropy, Plan};
-use vitrine_server::{Server, ServerConfig, SystemClock};
+use vitrine_server::{Server, ServerConfig, StartError, SystemClock};
 use vitrine_store::{Location, Objects, ObjectsLocation, Store, StoreOptions};
 
 /// Longest wait for anything in a test.
@@ -111,7 +111,12 @@ impl Harness {
 
     /// A machine that starts and ends what it is told to.
     pub async fn node(&mut self, slots: u32) -> FakeNode {
-        let node = FakeNode::register(&self.server, slots).await;
+        self.node_in(slots, ("iad", "na-east")).await
+    }
+
+    /// The same in another region, by its two codes.
+    pub async fn node_in(&mut self, slots: u32, region: (&'static str, &'static str)) -> FakeNode {
+        let node = FakeNode::register_in(&self.server, slots, region).await;
         let (running, stop) = (node.clone(), self.stop.clone());
         self.tasks.spawn(async move {
             tokio::select! {
@@ -124,11 +129,13 @@ impl Harness {
 
     /// A second server on the same store, which serves no clients.
     pub async fn another_server(&self, config: ServerConfig) -> Server {
+        self.try_another_server(config).await.unwrap()
+    }
+
+    pub async fn try_another_server(&self, config: ServerConfig) -> Result<Server, StartError> {
         let clock = Arc::new(SystemClock);
         let objects = self.objects.clone();
-        Server::new(config, self.store.clone(), objects, clock, entropy(), Arc::new(self.machine.clone()))
-            .await
-            .unwrap()
+        Server::new(config, self.store.clone(), objects, clock, entropy(), Arc::new(self.machine.clone())).await
     }
 
     /// A key of a new organization.
@@ -158,6 +165,20 @@ impl Harness {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         self.send(&format!("{head}{authorization}Content-Length: {}\r\n\r\n{body}", body.len())).await
+    }
+
+    /// Grants our organization minutes.
+    pub async fn grant(&self, minutes: u32) {
+        let granted = self.as_operator("POST", "/admin/v1/minutes", Some(json!({"minutes": minutes}))).await;
+        assert_eq!(granted.status, 200, "{granted:?}");
+    }
+
+    /// Asks with our key and an `Idempotency-Key`.
+    pub async fn as_us_once(&self, once: &str, path: &str, body: &Value) -> Reply {
+        let (address, key, body) = (self.address, &self.key, body.to_string());
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+        let headers = format!("Authorization: Bearer {key}\r\nIdempotency-Key: {once}\r\n");
+        self.send(&format!("{head}{headers}Content-Length: {}\r\n\r\n{body}", body.len())).await
     }
 
     /// The head of a `POST /v1/browsers` with our key and these headers.
@@ -196,6 +217,16 @@ impl Harness {
         let session = self.as_us("GET", &format!("/v1/sandboxes?id={id}&waitMs=20000"), None).await;
         assert_eq!(session.body["status"], "ready", "{session:?}");
         id
+    }
+
+    /// Waits until nothing of an embed session is left on its machine.
+    pub async fn until_over(&self, path: &str) {
+        let id = path.rsplit('/').next().and_then(|id| id.parse().ok()).unwrap();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !self.store.session(&id).await.unwrap().unwrap().status.is_terminal() {
+            assert!(tokio::time::Instant::now() < deadline, "never over");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until a session has this status.

@@ -191,6 +191,7 @@ impl Fixture {
             run: Some(claims.run.clone()),
             machine: Some(claims.machine.clone()),
             end_reason: None,
+            is_driven: true,
             token_expires_at: NOW + 1,
         };
         let rows = Arc::new(Rows { known: Mutex::new(Some(known)), revoked: AtomicBool::new(false) });

@@ -18,13 +18,16 @@ pub async fn run(global: &Global, loaded: &Loaded, command: Keys) -> anyhow::Res
         Some(_) => Client::operator(global, loaded).map(|client| (client, ANY)),
     };
     let answer = match command {
-        Keys::Create { name, permissions, expires, whose } => {
+        Keys::Create { name, permissions, expires, embed, whose } => {
             let mut body = json!({ "name": name });
             if let Some(organization) = &whose.organization {
                 body["organization"] = json!(organization);
             }
             if !permissions.is_empty() {
                 body["permissions"] = json!(permissions);
+            }
+            if embed {
+                body["kind"] = json!("embed");
             }
             if let Some(after) = expires {
                 body["expiresAt"] = json!(now_ms().saturating_add(milliseconds(after)));

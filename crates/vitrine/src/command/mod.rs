@@ -5,6 +5,7 @@ pub mod browser;
 pub mod config;
 pub mod image;
 pub mod keys;
+pub mod minutes;
 pub mod profiles;
 pub mod sandbox;
 mod session;

@@ -3,7 +3,7 @@
 use super::{Config, Loaded, setting};
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
-use vitrine_server::config::{Class, is_region};
+use vitrine_server::config::{Class, Provider, is_region};
 
 /// A setting with a value that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     server(config, &mut found);
     machine(config, &mut found);
     kept(config, &mut found);
+    embed(config, &mut found);
     found.0
 }
 
@@ -190,6 +191,34 @@ fn kept(config: &Config, found: &mut Found) {
     );
     let solver = config.captcha.solver_url.as_deref();
     found.demand(solver.is_none_or(is_web), "captcha.solver_url", "expected https://HOST/PATH");
+}
+
+/// Embed sessions and their minutes. What is refused here, the server would refuse too, without the key's place.
+fn embed(config: &Config, found: &mut Found) {
+    let embed = &config.embed;
+    found.demand(
+        embed.currency.len() == 3 && embed.currency.bytes().all(|byte| byte.is_ascii_lowercase()),
+        "embed.currency",
+        "expected three small letters, for example usd",
+    );
+    let products: std::collections::BTreeSet<_> = embed.packs.iter().map(|pack| &pack.product).collect();
+    found.demand(products.len() == embed.packs.len(), "embed.packs", "a product stands there twice");
+    found.demand(
+        embed.billing == Provider::Manual || embed.stripe_secret_key.is_some(),
+        "embed.stripe_secret_key",
+        "expected beside embed.billing = stripe",
+    );
+    found.demand(
+        embed.billing == Provider::Manual || embed.stripe_webhook_secret.is_some(),
+        "embed.stripe_webhook_secret",
+        "expected beside embed.billing = stripe",
+    );
+    found.demand(is_web(&embed.stripe_url), "embed.stripe_url", "expected https://HOST");
+    found.demand(
+        embed.geoip_database.as_deref().is_none_or(Path::is_file),
+        "embed.geoip_database",
+        "no such file; expected one in MaxMind's City format",
+    );
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use vitrine_model::{Plans, Secret};
+use vitrine_server::config::{EmbedConfig, Pack, Provider, RegionPoint};
 use vitrine_server::upstream::ProxyUrl;
 
 const MINUTE_MS: u64 = 60_000;
@@ -48,6 +49,7 @@ pub struct Config {
     pub stealth: Stealth,
     pub captcha: Captcha,
     pub webhooks: Webhooks,
+    pub embed: Embed,
     pub log: Log,
     pub rate_limits: RateLimits,
     pub plans: Plans,
@@ -256,6 +258,26 @@ pub struct Webhooks {
     pub allow_private: bool,
 }
 
+/// Embed sessions: where they run, and what their minutes cost.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embed {
+    /// Where sessions go whose `clientIP` says nothing.
+    pub default_region: Option<String>,
+    /// Where regions are that nobody else knows.
+    pub regions: Vec<RegionPoint>,
+    /// In MaxMind's format; without it, `clientIP` says nothing.
+    pub geoip_database: Option<PathBuf>,
+    /// ISO 4217, in small letters.
+    pub currency: String,
+    pub packs: Vec<Pack>,
+    /// Who takes the money.
+    pub billing: Provider,
+    pub stripe_secret_key: Option<Secret>,
+    pub stripe_webhook_secret: Option<Secret>,
+    pub stripe_url: String,
+}
+
 /// What the log looks like.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -318,10 +340,28 @@ impl Default for Config {
             stealth: Stealth { language: "en-US".to_owned(), timezone: None },
             captcha: Captcha::default(),
             webhooks: Webhooks::default(),
+            embed: Embed::default(),
             image: Image { name: "standard".to_owned(), build: true, build_documents: false, apt_sources: Vec::new() },
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             rate_limits: RateLimits::default(),
             plans: Plans::default(),
+        }
+    }
+}
+
+impl Default for Embed {
+    fn default() -> Self {
+        let EmbedConfig { currency, packs, billing, .. } = EmbedConfig::default();
+        Self {
+            default_region: None,
+            regions: Vec::new(),
+            geoip_database: None,
+            currency,
+            packs,
+            billing: billing.provider,
+            stripe_secret_key: None,
+            stripe_webhook_secret: None,
+            stripe_url: billing.stripe_url,
         }
     }
 }

@@ -192,6 +192,45 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
         Long,
         "Let webhooks go to private addresses and over plain http; only where every key is trusted",
     ),
+    (
+        "embed.default_region",
+        Text,
+        Long,
+        "Region of embed sessions whose clientIP says nothing, for example na-east; default wherever there is room",
+    ),
+    (
+        "embed.regions",
+        List,
+        Long,
+        "Where regions are that are not built in, each NAME=LATITUDE/LONGITUDE, for example lab=47.4/8.5",
+    ),
+    (
+        "embed.geoip_database",
+        Text,
+        Long,
+        "File in MaxMind's City format that says where a clientIP is, for example /var/lib/GeoLite2-City.mmdb",
+    ),
+    ("embed.currency", Text, Long, "Currency of the prices, three letters, for example usd"),
+    (
+        "embed.packs",
+        List,
+        Long,
+        "What is sold, each PRODUCT=MINUTES/CENTS, for example minutes_300=300/2000; subscription is paid each month",
+    ),
+    (
+        "embed.billing",
+        Text,
+        Long,
+        "manual: the operator confirms orders by `vitrine minutes confirm`; stripe: Stripe takes the money",
+    ),
+    ("embed.stripe_secret_key", Text, Long, "Secret key of Stripe's API"),
+    (
+        "embed.stripe_webhook_secret",
+        Text,
+        Long,
+        "Secret that signs Stripe's calls to PUBLIC_URL/api/stripe/webhook",
+    ),
+    ("embed.stripe_url", Text, Reference, "Where Stripe's API is"),
     ("log.format", Text, Always, "text or json"),
     ("log.level", Text, Always, "error, warn, info, debug, trace, or per part, for example info,vitrine_egress=debug"),
 ];
@@ -265,7 +304,14 @@ impl Setting {
 
     /// What the value that is shown must not contain: credentials.
     pub fn is_secret(&self) -> bool {
-        ["store.url", "objects.s3_secret_key", "captcha.solver_secret"].contains(&self.key.as_ref())
+        let secrets = [
+            "store.url",
+            "objects.s3_secret_key",
+            "captcha.solver_secret",
+            "embed.stripe_secret_key",
+            "embed.stripe_webhook_secret",
+        ];
+        secrets.contains(&self.key.as_ref())
     }
 }
 

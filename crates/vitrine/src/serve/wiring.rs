@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vitrine_model::{EndReason, Entropy, MachineId, Secret};
 use vitrine_node::{CarriedConfig, Image, Node, NodeConfig, PoolConfig, SandboxConfig, Solver};
-use vitrine_server::config::ReserveMb;
+use vitrine_server::config::{Billing, EmbedConfig, ReserveMb};
 use vitrine_server::gateway::GatewayConfig;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
 use vitrine_server::webhooks::WebhookConfig;
@@ -205,8 +205,26 @@ fn server_config(config: &Config) -> ServerConfig {
             preview_domain: config.previews.domain.clone(),
             ..GatewayConfig::default()
         },
+        embed: embed(&config.embed),
         webhooks: WebhookConfig { allow_private: config.webhooks.allow_private, ..WebhookConfig::default() },
         ..ServerConfig::default()
+    }
+}
+
+fn embed(embed: &config::Embed) -> EmbedConfig {
+    EmbedConfig {
+        default_region: embed.default_region.clone(),
+        regions: embed.regions.clone(),
+        geoip_database: embed.geoip_database.clone(),
+        currency: embed.currency.clone(),
+        packs: embed.packs.clone(),
+        billing: Billing {
+            provider: embed.billing,
+            stripe_secret_key: embed.stripe_secret_key.clone(),
+            stripe_webhook_secret: embed.stripe_webhook_secret.clone(),
+            stripe_url: embed.stripe_url.clone(),
+        },
+        ..EmbedConfig::default()
     }
 }
 

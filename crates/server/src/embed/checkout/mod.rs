@@ -9,8 +9,6 @@ mod signature;
 pub mod stripe;
 mod webhook;
 
-pub use order::MINUTES_PLAN;
-
 use crate::answer::Answer;
 use crate::app::App;
 use crate::cloud::ErrorBody;

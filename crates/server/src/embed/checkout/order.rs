@@ -5,7 +5,7 @@ use vitrine_model::{ApiKeyId, ApiKeySecret, Error, OrderId, OrganizationId, Perm
 use vitrine_store::{NewApiKey, NewOrder, Order, Organization, Paid};
 
 /// The plan of an organization that a payment makes: its minutes are its bill, the plan says how many sessions at once.
-pub const MINUTES_PLAN: Plan = Plan::Builder;
+const MINUTES_PLAN: Plan = Plan::Builder;
 /// Name of the key that the result page shows.
 const KEY_NAME: &str = "first";
 

@@ -1,6 +1,7 @@
 //! Stripe: a checkout session for each order, made over its HTTP API.
 
 use crate::config::Billing;
+use crate::embed::pricing::SUBSCRIPTION;
 use crate::percent;
 use http::header::CONTENT_TYPE;
 use reqwest::{Client, redirect};
@@ -9,8 +10,6 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use vitrine_model::{Code, Error, Secret};
 use vitrine_store::NewOrder;
-
-use crate::embed::pricing::SUBSCRIPTION;
 
 /// Stripe answers within this time, or the client hears that it did not.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);

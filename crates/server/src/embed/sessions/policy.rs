@@ -29,7 +29,7 @@ pub struct PolicyWish {
 /// `events`, `policy`, `modals`, `augment`, `capture`, `select`) stand beside these fields or in `apiCapabilities`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(
-    as = EmbedPolicyWish, additional_properties,
+    as = EmbedPolicyWish,
     example = json!({"act": {"evaluate": false}, "urls": {"deny": ["*.example.net"]}, "downloads": false})
 )]
 #[serde(rename_all = "camelCase")]
@@ -45,6 +45,10 @@ pub struct PolicyBody {
     pub uploads: Option<bool>,
     #[schema(nullable = false)]
     pub clipboard: Option<bool>,
+    /// The groups: `{name: true or false}`.
+    #[serde(flatten)]
+    #[schema(additional_properties)]
+    pub groups: BTreeMap<String, BTreeMap<String, bool>>,
 }
 
 /// Which URLs can be opened: `host`, `*.host`, or with a scheme, a path and `*` in it.
