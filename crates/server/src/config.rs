@@ -279,7 +279,9 @@ impl Class {
                 RateLimit { per_minute: 60, burst: 20 }
             }
             Class::Checkout => RateLimit { per_minute: 20, burst: 10 },
-            Class::BrowsersDelete | Class::SandboxesDelete | Class::EmbedWrite => RateLimit { per_minute: 120, burst: 30 },
+            Class::BrowsersDelete | Class::SandboxesDelete | Class::EmbedWrite => {
+                RateLimit { per_minute: 120, burst: 30 }
+            }
             Class::UsageRead => RateLimit { per_minute: 30, burst: 10 },
             Class::BrowsersWrite
             | Class::FilesWrite

@@ -72,6 +72,5 @@ impl Once {
 pub fn key(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     let Some(value) = headers.get(HEADER) else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()));
-    key.map(Some)
-        .ok_or_else(|| Error::invalid("Idempotency-Key", "expected 1 to 255 visible ASCII characters"))
+    key.map(Some).ok_or_else(|| Error::invalid("Idempotency-Key", "expected 1 to 255 visible ASCII characters"))
 }

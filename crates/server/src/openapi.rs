@@ -128,8 +128,7 @@ pub fn document() -> OpenApi {
         .security_scheme(OPERATOR_KEY, scheme("The operator's key, `op_…`."));
     for (code, name, description) in SHARED {
         for dialect in [Dialect::Cloud, Dialect::Embed] {
-            components =
-                components.response(format!("{}{name}", dialect.prefix()), shared(code, description, dialect));
+            components = components.response(format!("{}{name}", dialect.prefix()), shared(code, description, dialect));
         }
     }
     let tag = |name, description| TagBuilder::new().name(name).description(Some(description)).build();

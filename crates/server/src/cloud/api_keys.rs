@@ -13,9 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use vitrine_model::api_key::EMBED_PREFIX;
-use vitrine_model::{
-    ApiKeyId, ApiKeySecret, Code, Entropy, EpochMs, Error, OrganizationId, Permission, Permissions,
-};
+use vitrine_model::{ApiKeyId, ApiKeySecret, Code, Entropy, EpochMs, Error, OrganizationId, Permission, Permissions};
 use vitrine_store::{ApiKey, NewApiKey};
 
 /// Longest name of a key.
@@ -198,7 +196,8 @@ impl App {
         let now = self.clock.now();
         let secret = KeyKind::of(&key.hint).secret(self.entropy.as_ref());
         let until = now.saturating_add_unsigned(grace_ms);
-        let rotated = self.store.rotate_api_key(&key.organization, &key.id, &secret.hash(), &secret.hint(), now, until).await;
+        let rotated =
+            self.store.rotate_api_key(&key.organization, &key.id, &secret.hash(), &secret.hint(), now, until).await;
         let key = rotated.map_err(Error::internal)?;
         Ok(key.map(|key| ShownKey {
             view: key.into(),

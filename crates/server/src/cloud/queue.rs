@@ -25,13 +25,7 @@ impl App {
     }
 
     /// The same with an id that was chosen before; it waits for room for `wait_ms`.
-    pub async fn queue_as(
-        &self,
-        caller: &Caller,
-        id: SessionId,
-        order: Order,
-        wait_ms: u64,
-    ) -> Result<Session, Error> {
+    pub async fn queue_as(&self, caller: &Caller, id: SessionId, order: Order, wait_ms: u64) -> Result<Session, Error> {
         self.check_placeable(&order).await?;
         let now = self.clock.now();
         let (plan, kind) = (caller.organization.plan, order.workload.kind());

@@ -156,7 +156,8 @@ impl EmbedConfig {
         let billing = &self.billing;
         let has_secrets = billing.stripe_secret_key.is_some() && billing.stripe_webhook_secret.is_some();
         if billing.provider == Provider::Stripe && !has_secrets {
-            problems.push("embed.billing: provider stripe needs stripe_secret_key and stripe_webhook_secret".to_owned());
+            problems
+                .push("embed.billing: provider stripe needs stripe_secret_key and stripe_webhook_secret".to_owned());
         }
         if !["https://", "http://"].iter().any(|scheme| billing.stripe_url.starts_with(scheme)) {
             problems.push("embed.billing.stripe_url: expected https://HOST".to_owned());

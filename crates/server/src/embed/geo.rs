@@ -33,8 +33,10 @@ impl Geo {
     pub fn open(path: Option<&Path>) -> Result<Self, GeoError> {
         let Some(path) = path else { return Ok(Self(None)) };
         let reader = Reader::open_readfile(path);
-        let unreadable =
-            |cause: maxminddb::MaxMindDbError| GeoError::Unreadable { path: path.display().to_string(), cause: cause.to_string() };
+        let unreadable = |cause: maxminddb::MaxMindDbError| GeoError::Unreadable {
+            path: path.display().to_string(),
+            cause: cause.to_string(),
+        };
         Ok(Self(Some(reader.map_err(unreadable)?)))
     }
 

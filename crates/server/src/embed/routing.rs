@@ -150,7 +150,9 @@ impl App {
             open.iter().copied().min_by(|left, right| angle(left).total_cmp(&angle(right)))
         };
         let taken = open.iter().copied().find(is_wished).or_else(|| point.and_then(nearest));
-        Ok(Route { region: taken.map(|machine| machine.region_code.clone()).or(wished), source })
+        // Where there is no room, it waits for some: in its region, when that has machines.
+        let waits = || wished.filter(|region| machines.iter().any(|machine| is_of(machine, region)));
+        Ok(Route { region: taken.map(|machine| machine.region_code.clone()).or_else(waits), source })
     }
 
     /// What a client hears about its hint when it could not be followed.

@@ -35,9 +35,7 @@ async fn a_session_is_claimed_read_and_ended() {
     harness.grant(60).await;
     let made = claim(&harness, 15).await;
     let fields: BTreeSet<_> = made.body.as_object().unwrap().keys().map(String::as_str).collect();
-    let shown = [
-        "id", "provider", "region", "machine_id", "login_url", "duration_minutes", "created_at", "expires_at",
-    ];
+    let shown = ["id", "provider", "region", "machine_id", "login_url", "duration_minutes", "created_at", "expires_at"];
     assert_eq!(fields, shown.into(), "{made:?}");
     assert_eq!((&made.body["provider"], &made.body["region"]), (&json!("test"), &json!("na-east")));
     assert_eq!(made.body["machine_id"], node.machine.as_str());
@@ -105,7 +103,10 @@ async fn exactly_the_minutes_needed_are_enough() {
         assert_eq!((&refused.body["balance_minutes"], &refused.body["required_minutes"]), (&json!(0), &json!(15)));
     }
     assert_eq!(balance(&harness).await, (0, 45));
-    harness.as_us("POST", PATH, Some(json!({"minutes": 1, "region": "na-east"}))).await.expect(402, "insufficient_minutes");
+    harness
+        .as_us("POST", PATH, Some(json!({"minutes": 1, "region": "na-east"})))
+        .await
+        .expect(402, "insufficient_minutes");
     harness.finish().await;
 }
 
@@ -261,7 +262,10 @@ async fn a_policy_is_stored_and_told_and_what_is_not_named_stays() {
     let at_once = futures_util::future::join_all((0..4).map(|_| change(json!({"uploads": true})))).await;
     let versions: BTreeSet<_> = at_once.iter().map(|answer| answer.body["policy"]["policyVersion"].as_i64()).collect();
     assert_eq!(versions.len(), 4, "{at_once:?}");
-    assert_eq!(change(json!({"act": {"fly": true}})).await.expect(400, "invalid_field").body["field"], "policy.act.fly");
+    assert_eq!(
+        change(json!({"act": {"fly": true}})).await.expect(400, "invalid_field").body["field"],
+        "policy.act.fly"
+    );
     harness.as_us("PATCH", &of(&made), Some(json!({}))).await.expect(400, "invalid_field");
     *harness.machine.refuses.lock().unwrap() = true;
     change(json!({"clipboard": false})).await.expect(503, "unavailable");

@@ -31,7 +31,10 @@ async fn a_stranger_orders_the_operator_confirms_and_the_key_is_shown_once() {
     let made = order(&harness, None, json!({"product": "minutes_300", "email": "you@example.com"})).await;
     let page = page_of(&harness, &made);
     let waiting = harness.ask("GET", &page, None, None).await;
-    assert!(waiting.text.contains("300 minutes for 20.00 USD") && waiting.header("refresh") == Some("10"), "{waiting:?}");
+    assert!(
+        waiting.text.contains("300 minutes for 20.00 USD") && waiting.header("refresh") == Some("10"),
+        "{waiting:?}"
+    );
     let policy = waiting.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && policy.contains("frame-ancestors 'none'"));
     assert_eq!(harness.ask("POST", &format!("{page}/key"), None, None).await.status, 410, "nothing is paid yet");
@@ -50,7 +53,10 @@ async fn a_stranger_orders_the_operator_confirms_and_the_key_is_shown_once() {
     let shown = futures_util::future::join_all(asked).await;
     let shown: Vec<_> = shown.iter().filter(|answer| answer.status == 200).collect();
     assert_eq!(shown.len(), 1);
-    assert_eq!((shown[0].header("cache-control"), shown[0].header("referrer-policy")), (Some("no-store"), Some("no-referrer")));
+    assert_eq!(
+        (shown[0].header("cache-control"), shown[0].header("referrer-policy")),
+        (Some("no-store"), Some("no-referrer"))
+    );
     let key = shown[0].text.split("<code>").nth(1).and_then(|rest| rest.split("</code>").next()).unwrap();
     assert!(key.starts_with("bbx_"), "{key}");
     assert!(harness.ask("GET", &page, None, None).await.text.contains("were added"));

@@ -25,11 +25,14 @@ async fn every_wrong_field_is_named_and_costs_nothing() {
         let refused = post(&harness, ("minutes", value.clone())).await;
         assert_eq!(refused.expect(400, "invalid_field").body["field"], "minutes", "{value}");
     }
-    for value in foreign().into_iter().chain([json!(""), json!(1), json!("NA"), json!("nowhere"), json!("a".repeat(65))]) {
+    for value in
+        foreign().into_iter().chain([json!(""), json!(1), json!("NA"), json!("nowhere"), json!("a".repeat(65))])
+    {
         let refused = post(&harness, ("region", value.clone())).await;
         assert_eq!(refused.expect(400, "invalid_field").body["field"], "region", "{value}");
     }
-    let addresses = ["", "localhost", "10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd00::1", "1.2.3", "8.8.8.8:80"];
+    let addresses =
+        ["", "localhost", "10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd00::1", "1.2.3", "8.8.8.8:80"];
     for field in ["clientIP", "client_ip"] {
         for value in foreign().into_iter().chain(addresses.map(|address| json!(address))) {
             let refused = post(&harness, (field, value.clone())).await;
@@ -55,9 +58,19 @@ async fn every_wrong_field_is_named_and_costs_nothing() {
         assert_eq!(refused.expect(400, "invalid_field").body["field"], "allowedEmbeddingOrigins", "{value}");
     }
     let origins = [
-        json!(1), json!(""), json!("*"), json!("https://a.example/"), json!("https://a.example/x"), json!("https://u@a.example"),
-        json!("https://a.example?q"), json!("https://a.example#f"), json!("ftp://a.example"), json!("https://a.*.example"),
-        json!("https://a.example; script-src *"), json!("https://a.example:99999"), json!("http://*.a.example"),
+        json!(1),
+        json!(""),
+        json!("*"),
+        json!("https://a.example/"),
+        json!("https://a.example/x"),
+        json!("https://u@a.example"),
+        json!("https://a.example?q"),
+        json!("https://a.example#f"),
+        json!("ftp://a.example"),
+        json!("https://a.*.example"),
+        json!("https://a.example; script-src *"),
+        json!("https://a.example:99999"),
+        json!("http://*.a.example"),
     ];
     for value in origins {
         let refused = post(&harness, ("allowedEmbeddingOrigins", json!(["https://right.example", value]))).await;

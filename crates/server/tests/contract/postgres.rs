@@ -44,3 +44,32 @@ async fn two_servers_share_sessions_machines_and_limits() {
     left.finish().await;
     right.finish().await;
 }
+
+#[tokio::test]
+async fn two_servers_make_one_session_of_one_idempotency_key() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.database().unwrap();
+    let mut config = raised();
+    config.public_url = Some("https://browsers.example.org".into());
+    let mut left = Harness::start_on(Location::Postgres(url.clone()), config.clone()).await;
+    let right = Harness::start_on(Location::Postgres(url), config).await;
+    left.node(20).await;
+    left.grant(100).await;
+    let wish = json!({"minutes": 15, "region": "na-east"});
+    let asked = (0..60).map(|number| {
+        let server = if number % 2 == 0 { &left } else { &right };
+        server.ask_once(&left.key, "one", "/api/v1/sessions", &wish)
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    let made: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
+    assert_eq!(made.len(), 1, "{:?}", answers.iter().map(|answer| answer.status).collect::<BTreeSet<_>>());
+    assert!(answers.iter().all(|answer| answer.body == made[0].body));
+    let balance = right.ask("GET", "/api/v1/balance", Some(&left.key), None).await;
+    assert_eq!((&balance.body["balance_minutes"], &balance.body["reserved_minutes"]), (&json!(85), &json!(15)));
+    let path = format!("/api/v1/sessions/{}", made[0].body["id"].as_str().unwrap());
+    let ended = right.ask("DELETE", &path, Some(&left.key), None).await;
+    assert_eq!(ended.body["refunded_minutes"], 14, "{ended:?}");
+    left.until_over(&path).await;
+    left.finish().await;
+    right.finish().await;
+}

@@ -61,11 +61,7 @@ fn failed(status: StatusCode, kind: &str) -> Response {
     (status, Json(json!({"error": {"type": kind, "message": "no"}}))).into_response()
 }
 
-async fn create(
-    State(stripe): State<FakeStripe>,
-    headers: HeaderMap,
-    body: String,
-) -> Response {
+async fn create(State(stripe): State<FakeStripe>, headers: HeaderMap, body: String) -> Response {
     assert_eq!(headers["content-type"], "application/x-www-form-urlencoded");
     // A form is a query in another place.
     let Query(form) = Query::<HashMap<String, String>>::try_from_uri(&format!("/?{body}").parse().unwrap()).unwrap();

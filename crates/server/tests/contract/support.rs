@@ -175,7 +175,11 @@ impl Harness {
 
     /// Asks with our key and an `Idempotency-Key`.
     pub async fn as_us_once(&self, once: &str, path: &str, body: &Value) -> Reply {
-        let (address, key, body) = (self.address, &self.key, body.to_string());
+        self.ask_once(&self.key, once, path, body).await
+    }
+
+    pub async fn ask_once(&self, key: &str, once: &str, path: &str, body: &Value) -> Reply {
+        let (address, body) = (self.address, body.to_string());
         let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
         let headers = format!("Authorization: Bearer {key}\r\nIdempotency-Key: {once}\r\n");
         self.send(&format!("{head}{headers}Content-Length: {}\r\n\r\n{body}", body.len())).await

@@ -224,12 +224,7 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
         "manual: the operator confirms orders by `vitrine minutes confirm`; stripe: Stripe takes the money",
     ),
     ("embed.stripe_secret_key", Text, Long, "Secret key of Stripe's API"),
-    (
-        "embed.stripe_webhook_secret",
-        Text,
-        Long,
-        "Secret that signs Stripe's calls to PUBLIC_URL/api/stripe/webhook",
-    ),
+    ("embed.stripe_webhook_secret", Text, Long, "Secret that signs Stripe's calls to PUBLIC_URL/api/stripe/webhook"),
     ("embed.stripe_url", Text, Reference, "Where Stripe's API is"),
     ("log.format", Text, Always, "text or json"),
     ("log.level", Text, Always, "error, warn, info, debug, trace, or per part, for example info,vitrine_egress=debug"),

@@ -77,11 +77,7 @@ pub fn router(app: &App) -> Router<App> {
         (status = 503, description = "`unavailable`: the billing provider did not answer", body = ErrorBody),
     )
 )]
-pub async fn create(
-    State(app): State<App>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer<(StatusCode, Json<Checkout>)> {
+pub async fn create(State(app): State<App>, headers: HeaderMap, body: Body) -> Answer<(StatusCode, Json<Checkout>)> {
     let wish = body::object(body, app.body_limits()).await?;
     let mut order = read(&app, &wish)?;
     if headers.contains_key(AUTHORIZATION) {
@@ -142,7 +138,9 @@ mod tests {
         for right in ["you@example.com", "first.last+tag@sub.example.co", "o'neil@example.com", "ü@müller.example"] {
             assert!(is_email(right), "{right}");
         }
-        for wrong in ["", "you", "@example.com", "you@", "you@host", "a b@example.com", "a@b@c.d", "you@.com", "you@a..b"] {
+        for wrong in
+            ["", "you", "@example.com", "you@", "you@host", "a b@example.com", "a@b@c.d", "you@.com", "you@a..b"]
+        {
             assert!(!is_email(wrong), "{wrong}");
         }
     }

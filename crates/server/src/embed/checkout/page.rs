@@ -50,7 +50,8 @@ pub async fn reveal(State(app): State<App>, Path(id): Path<String>) -> Response 
             page(StatusCode::OK, "Your API key", &text)
         }
         Ok(None) => {
-            let text = "<p>This order has no key to show, or it was shown before. With a lost key, turn to the operator.";
+            let text =
+                "<p>This order has no key to show, or it was shown before. With a lost key, turn to the operator.";
             page(StatusCode::GONE, "No key", text)
         }
         Err(error) => failed(error),
@@ -105,7 +106,8 @@ fn unknown() -> Response {
 }
 
 fn failed(error: Error) -> Response {
-    let mut page = page(StatusCode::INTERNAL_SERVER_ERROR, "Not now", "<p>Something went wrong on our side; try again.");
+    let mut page =
+        page(StatusCode::INTERNAL_SERVER_ERROR, "Not now", "<p>Something went wrong on our side; try again.");
     page.extensions_mut().insert(error);
     page
 }

@@ -33,7 +33,12 @@ pub struct CheckoutSession {
 
 impl Stripe {
     /// Makes a checkout session that leads back to `own_page`.
-    pub async fn checkout(&self, billing: &Billing, order: &NewOrder, own_page: &str) -> Result<CheckoutSession, Error> {
+    pub async fn checkout(
+        &self,
+        billing: &Billing,
+        order: &NewOrder,
+        own_page: &str,
+    ) -> Result<CheckoutSession, Error> {
         let unavailable = |cause: &dyn std::fmt::Display| {
             Error::new(Code::Unavailable, "the billing provider did not answer; try again").because(cause)
         };
@@ -98,6 +103,7 @@ fn form(order: &NewOrder, own_page: &str) -> String {
     if let Some(email) = &order.email {
         fields.push(("customer_email", email));
     }
-    let pair = |(name, value): &(&str, &str)| format!("{}={}", percent::encoded(name, b""), percent::encoded(value, b""));
+    let pair =
+        |(name, value): &(&str, &str)| format!("{}={}", percent::encoded(name, b""), percent::encoded(value, b""));
     fields.iter().map(pair).collect::<Vec<_>>().join("&")
 }

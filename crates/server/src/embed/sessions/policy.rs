@@ -93,13 +93,15 @@ impl PolicyWish {
         for group in groups {
             let of_group = |known: &&Capability| known.as_str().split('.').next() == Some(group);
             if !Capability::ALL.iter().any(|known| of_group(&known)) {
-                let groups: BTreeSet<_> = Capability::ALL.iter().filter_map(|known| known.as_str().split('.').next()).collect();
+                let groups: BTreeSet<_> =
+                    Capability::ALL.iter().filter_map(|known| known.as_str().split('.').next()).collect();
                 let groups = groups.into_iter().collect::<Vec<_>>().join(", ");
                 return Err(fields.wrong(group, format!("no such group; expected one of {groups}")));
             }
             let Some(names) = fields.object(group)? else { continue };
             for name in names.names() {
-                let known = || Capability::ALL.iter().filter(of_group).map(|known| known.name()).collect::<Vec<_>>().join(", ");
+                let known =
+                    || Capability::ALL.iter().filter(of_group).map(|known| known.name()).collect::<Vec<_>>().join(", ");
                 let capability = Capability::parse(&format!("{group}.{name}"));
                 let capability = capability
                     .ok_or_else(|| names.wrong(name, format!("no such capability; expected one of {}", known())))?;
@@ -133,12 +135,13 @@ impl PolicyWish {
 
 fn patterns(fields: &Fields, field: &str) -> Result<Vec<String>, Error> {
     let expected = || {
-        format!("expected a list of at most {PATTERNS_MAX} patterns of 1 to {PATTERN_BYTES_MAX} visible ASCII characters")
+        format!(
+            "expected a list of at most {PATTERNS_MAX} patterns of 1 to {PATTERN_BYTES_MAX} visible ASCII characters"
+        )
     };
     let list = fields.value(field).and_then(|value| value.as_array()).filter(|list| list.len() <= PATTERNS_MAX);
-    let fits = |text: &&str| {
-        (1..=PATTERN_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
+    let fits =
+        |text: &&str| (1..=PATTERN_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     let texts = list.and_then(|list| {
         list.iter().map(|text| text.as_str().filter(fits).map(str::to_owned)).collect::<Option<Vec<_>>>()
     });

@@ -35,7 +35,10 @@ pub enum Life {
 }
 
 fn lives() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    words("Where it is in its life; `failed` is our fault, and what was not used is returned", ["active", "ended", "failed"])
+    words(
+        "Where it is in its life; `failed` is our fault, and what was not used is returned",
+        ["active", "ended", "failed"],
+    )
 }
 
 impl Life {

@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn minutes_are_whole_and_within_what_is_sold() {
-        for wrong in [json!(0), json!(-1), json!(121), json!(1.5), json!("15"), json!(null), json!([15]), json!(1e300)] {
+        for wrong in [json!(0), json!(-1), json!(121), json!(1.5), json!("15"), json!(null), json!([15]), json!(1e300)]
+        {
             let error = wish(json!({"minutes": wrong})).unwrap_err();
             assert_eq!(error.context["field"], "minutes", "{wrong}");
         }
