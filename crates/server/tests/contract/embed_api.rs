@@ -115,7 +115,8 @@ async fn a_thousand_requests_with_one_key_make_one_session() {
     let mut harness = Harness::raised().await;
     harness.node(60).await;
     harness.grant(1_000).await;
-    let asked = (0..1_000).map(|_| harness.as_us_once("sess-create-001", PATH, &wish(15)));
+    let first = wish(15);
+    let asked = (0..1_000).map(|_| harness.as_us_once("sess-create-001", PATH, &first));
     let answers = futures_util::future::join_all(asked).await;
     let made: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
     assert_eq!(made.len(), 1, "{:?}", answers.iter().map(|answer| answer.status).collect::<BTreeSet<_>>());
@@ -249,7 +250,8 @@ async fn a_policy_is_stored_and_told_and_what_is_not_named_stays() {
     let assigned = serde_json::to_value(&node.assigned.lock().unwrap()[0]).unwrap();
     let text = assigned.to_string();
     assert!(text.contains("\"denied\":[\"act.evaluate\"]") && text.contains("*.example.net"), "{text}");
-    let change = |policy: Value| harness.as_us("PATCH", of(&made).leak(), Some(json!({"policy": policy})));
+    let path = of(&made);
+    let change = |policy: Value| harness.as_us("PATCH", &path, Some(json!({"policy": policy})));
     let changed = change(json!({"apiCapabilities": {"act": {"click": false}}, "uploads": false})).await;
     assert_eq!(changed.status, 200, "{changed:?}");
     let policy = &changed.body["policy"];

@@ -49,7 +49,8 @@ async fn a_stranger_orders_the_operator_confirms_and_the_key_is_shown_once() {
         let paid = harness.ask("GET", &page, None, None).await;
         assert!(paid.text.contains("Show the key") && !paid.text.contains("bbx_"), "looking shows nothing: {paid:?}");
     }
-    let asked = (0..20).map(|_| harness.ask("POST", &format!("{page}/key"), None, None)).collect::<Vec<_>>();
+    let key_page = format!("{page}/key");
+    let asked = (0..20).map(|_| harness.ask("POST", &key_page, None, None));
     let shown = futures_util::future::join_all(asked).await;
     let shown: Vec<_> = shown.iter().filter(|answer| answer.status == 200).collect();
     assert_eq!(shown.len(), 1);
