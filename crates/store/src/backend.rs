@@ -490,4 +490,20 @@ mod tests {
         store.begin().await.unwrap().commit().await.unwrap();
         store.close().await;
     }
+
+    #[tokio::test]
+    async fn only_what_has_to_outlive_a_power_failure_waits_for_the_disk() {
+        const FULL: i64 = 2;
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::Sqlite(folder.path().join("store.db"));
+        let store = Store::open(location, StoreOptions::default()).await.unwrap();
+        for durable in [false, true, false] {
+            let begun = if durable { store.begin_durable().await } else { store.begin().await };
+            let mut tx = begun.unwrap();
+            let row = tx.first("PRAGMA synchronous", &[]).await.unwrap().unwrap();
+            assert_eq!(row.get::<i64>("synchronous").unwrap() == FULL, durable);
+            tx.commit().await.unwrap();
+        }
+        store.close().await;
+    }
 }

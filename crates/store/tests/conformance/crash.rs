@@ -1,6 +1,7 @@
 //! A process that is killed, or a server that crashes, in the middle of everything leaves a database that is whole.
 
 use crate::world::{Databases, LEASE, Node, UNLIMITED, World, embed_spec, spec};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,8 @@ use vitrine_store::*;
 
 /// Set for the process that is killed: the database's file.
 const VICTIM: &str = "VITRINE_STORE_TEST_VICTIM";
+/// What that process says once it has made a session.
+const BEGUN: &str = "a session was made";
 const KILLS: u64 = 6;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -51,12 +54,14 @@ fn a_killed_process_leaves_a_whole_database() {
     let mut made = 0;
     for number in 0..KILLS {
         let mut victim = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::victim", "--ignored"])
+            .args(["--exact", "crash::victim", "--ignored", "--nocapture"])
             .env(VICTIM, &path)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(250 + 37 * number));
+        let said = BufReader::new(victim.stdout.take().unwrap()).lines();
+        assert!(said.map_while(|line| line.ok()).any(|line| line.contains(BEGUN)), "the process began");
+        std::thread::sleep(Duration::from_millis(100 + 37 * number));
         victim.kill().unwrap();
         victim.wait().unwrap();
         runtime().block_on(async {
@@ -76,7 +81,13 @@ fn victim() {
     let path = std::env::var_os(VICTIM).unwrap();
     runtime().block_on(async {
         let store = Store::open(Location::Sqlite(path.into()), StoreOptions::default()).await.unwrap();
-        churn(World::with(store), Arc::default()).await.unwrap();
+        let before = store.last_event().await.unwrap();
+        let churning = tokio::spawn(churn(World::with(store.clone()), Arc::default()));
+        while store.last_event().await.unwrap() == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        println!("{BEGUN}");
+        churning.await.unwrap().unwrap();
     });
 }
 

@@ -1,7 +1,7 @@
 //! Making sessions, and the limits that forbid it.
 
 use crate::Outcome;
-use crate::world::{MINUTE, UNLIMITED, World, entropy, spec};
+use crate::world::{MINUTE, UNLIMITED, World, entropy, perhaps, spec};
 use tokio::task::JoinSet;
 use vitrine_model::wire::{StepKind, Workload};
 use vitrine_model::*;
@@ -123,5 +123,22 @@ pub async fn everything_asked_for_is_stored(world: World) -> Outcome {
     let listed = world.store.active_sessions(&organization, Kind::Browser, 1).await?;
     assert_eq!(listed.iter().map(|session| &session.id).collect::<Vec<_>>(), [&younger.id], "newest first");
     assert!(world.store.active_sessions(&organization, Kind::Sandbox, 10).await?.is_empty());
+    Ok(())
+}
+
+/// A client that hangs up, or a program that dies, at any statement: whoever gets the connection next writes for everybody.
+pub async fn who_goes_away_leaves_no_transaction_behind(world: World) -> Outcome {
+    let organization = world.organization().await;
+    let second = world.second_store().await;
+    for waits in 0..40 {
+        perhaps(Some(waits), world.store.grant_minutes(&organization, 1, "", world.now())).await;
+        let plan = if waits % 2 == 0 { Plan::Pro } else { Plan::Builder };
+        for _ in 0..8 {
+            world.store.set_plan(&organization, plan).await?;
+            assert_eq!(second.organization(&organization).await?.unwrap().plan, plan, "after {waits} waits");
+        }
+    }
+    second.close().await;
+    world.is_whole().await;
     Ok(())
 }

@@ -71,7 +71,7 @@ pub async fn a_visitor_who_left_may_come_back(world: World) -> Outcome {
     assert_eq!(store.mark_demo_disconnected(&anna.visitor, Some(&world.session(&organization).await.id), 1).await?, 0);
     assert_eq!(store.mark_demo_disconnected(&[9; 32], Some(&session.id), 1).await?, 0, "a stranger's cookie");
     assert!(store.overdue_demos(left_at, 10).await?.is_empty());
-    assert_eq!(store.overdue_demos(left_at + 1, 10).await?, [session.id.clone()]);
+    assert_eq!(store.overdue_demos(left_at + 1, 10).await?, std::slice::from_ref(&session.id));
     store.demo_returned(&anna.visitor).await?;
     assert!(store.overdue_demos(left_at + MINUTE, 10).await?.is_empty());
     store.mark_demo_disconnected(&anna.visitor, None, world.now()).await?;

@@ -1,12 +1,11 @@
 //! Days of traffic with crashes at any statement, in any order: no session goes unpaid, none is paid twice, and what is left
 //! is what was granted less what was used.
 
-use crate::world::{Databases, LEASE, MINUTE, Node, SECOND, World, embed_spec};
+use crate::world::{Databases, LEASE, MINUTE, Node, SECOND, World, embed_spec, perhaps};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::HashMap;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU32, Ordering};
 use vitrine_model::embed::minutes::used_minutes;
 use vitrine_model::wire::{EgressBytes, StepKind};
 use vitrine_model::*;
@@ -51,34 +50,6 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(What::Reboot),
     ];
     (what, prop::option::weighted(0.3, 0..WAITS_MAX)).prop_map(|(what, crash)| Happening { what, crash })
-}
-
-/// A future that is dropped after it waited so often, as that of a program that dies.
-struct Mortal<'f, T> {
-    inner: Pin<&'f mut (dyn Future<Output = T> + Send)>,
-    waits: u32,
-}
-
-impl<T> Future for Mortal<'_, T> {
-    type Output = Option<T>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        match self.inner.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if self.waits == 0 => Poll::Ready(None),
-            Poll::Pending => {
-                self.waits -= 1;
-                Poll::Pending
-            }
-        }
-    }
-}
-
-/// Does something unless the program dies of it.
-async fn perhaps<T>(crash: Option<u32>, operation: impl Future<Output = Result<T>> + Send) -> Option<T> {
-    let inner = pin!(operation);
-    let waits = crash.unwrap_or(u32::MAX);
-    Mortal { inner, waits }.await.map(|done| done.unwrap())
 }
 
 struct Story {
@@ -168,19 +139,22 @@ impl Story {
         perhaps(crash, self.world.store.step(&self.node.step_for(&session, what), self.world.now())).await;
     }
 
-    /// Every session paid what it used, and the rest is there.
-    async fn check(&self) {
+    /// Every session paid what it used, and the rest is there. Answers what was spent and what was given back.
+    async fn check(&self) -> (u32, u32) {
         self.world.is_whole().await;
         let store = &self.world.store;
         let (mut left, mut held, mut granted) = (0, 0, 0);
+        let (mut spent, mut back) = (0, 0);
         let mut paid: HashMap<SessionId, HashMap<MinutesKind, (u32, EpochMs)>> = HashMap::new();
         for movement in store.minute_movements(&self.organization, 100_000).await.unwrap() {
             let minutes = i64::from(movement.minutes);
             match movement.kind {
                 MinutesKind::Grant | MinutesKind::Purchase => (left, granted) = (left + minutes, granted + minutes),
                 MinutesKind::Hold => (left, held) = (left - minutes, held + minutes),
-                MinutesKind::Spend => held -= minutes,
-                MinutesKind::Refund => (left, held) = (left + minutes, held - minutes),
+                MinutesKind::Spend => (held, spent) = (held - minutes, spent + movement.minutes),
+                MinutesKind::Refund => {
+                    (left, held, back) = (left + minutes, held - minutes, back + movement.minutes);
+                }
             }
             if let Some(session) = movement.session {
                 let twice = paid.entry(session).or_default().insert(movement.kind, (movement.minutes, movement.at));
@@ -200,6 +174,7 @@ impl Story {
             }
         }
         assert!(paid.is_empty(), "there is no session that nobody asked for");
+        (spent, back)
     }
 
     fn check_bill(&self, session: &Session, paid: &HashMap<MinutesKind, (u32, EpochMs)>) {
@@ -226,6 +201,7 @@ impl Story {
 fn days_add_up(databases: Databases, cases: u32) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let (spent, back) = (AtomicU32::new(0), AtomicU32::new(0));
     let outcome = TestRunner::new(config).run(&prop::collection::vec(happening(), 50..250), |happenings| {
         let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             runtime.block_on(async {
@@ -241,7 +217,9 @@ fn days_add_up(databases: Databases, cases: u32) {
                     story.world.pass(LEASE + SECOND);
                     story.happen(&Happening { what: What::Clockwork, crash: None }).await;
                 }
-                story.check().await;
+                let sums = story.check().await;
+                spent.fetch_add(sums.0, Ordering::Relaxed);
+                back.fetch_add(sums.1, Ordering::Relaxed);
                 assert_eq!(story.world.store.minutes(&story.organization).await.unwrap().reserved_minutes, 0);
                 story.world.store.close().await;
             });
@@ -249,6 +227,9 @@ fn days_add_up(databases: Databases, cases: u32) {
         told.map_err(|_| TestCaseError::fail("something did not hold"))
     });
     outcome.unwrap();
+    let (spent, back) = (spent.into_inner(), back.into_inner());
+    assert!(spent > 0 && back > 0, "the days had something in them: {spent} spent, {back} given back");
+    println!("{spent} minutes spent, {back} given back");
 }
 
 #[test]

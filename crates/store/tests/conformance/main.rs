@@ -51,7 +51,7 @@ const CASES: &[Case] = cases! {
         last_use_is_written_once_a_minute, organizations_and_secrets_are_kept,
         an_answer_is_kept_under_its_idempotency_key;
     create: a_plan_limits_what_is_open, a_plan_limits_the_hours, a_profile_has_one_session, parallel_creates_stop_at_the_limit,
-        everything_asked_for_is_stored;
+        everything_asked_for_is_stored, who_goes_away_leaves_no_transaction_behind;
     place: the_oldest_goes_first_to_the_fullest, organizations_take_turns, a_region_is_a_preference,
         only_fresh_ready_machines_take_sessions, what_does_not_fit_waits_and_lets_smaller_ones_pass,
         a_dedicated_session_has_its_machine_to_itself, servers_placing_at_once_never_overcommit,

@@ -1,7 +1,9 @@
 //! What every case starts from: an empty database, a clock that stands still until it is moved, ids that never repeat.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use vitrine_model::wire::{Alive, EgressBytes, Register, Step, StepAnswer, StepKind, Workload};
 use vitrine_model::*;
 use vitrine_store::*;
@@ -272,6 +274,37 @@ impl World {
         assert_eq!(self.store.invariants().await.unwrap(), Vec::<String>::new());
         assert_eq!(self.store.past_invariants().await.unwrap(), Vec::<String>::new());
     }
+}
+
+/// A future that is dropped after it waited so often, as that of a program that dies.
+struct Mortal<'f, T> {
+    inner: Pin<&'f mut (dyn Future<Output = T> + Send)>,
+    waits: u32,
+}
+
+impl<T> Future for Mortal<'_, T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        match self.inner.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if self.waits == 0 => Poll::Ready(None),
+            Poll::Pending => {
+                self.waits -= 1;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Does something, unless the program dies after so many waits.
+pub async fn perhaps<T>(
+    crash: Option<u32>,
+    operation: impl Future<Output = vitrine_store::Result<T>> + Send,
+) -> Option<T> {
+    let inner = pin!(operation);
+    let waits = crash.unwrap_or(u32::MAX);
+    Mortal { inner, waits }.await.map(|done| done.unwrap())
 }
 
 /// A machine's node, as the store hears it.
