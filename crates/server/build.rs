@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    ["viewer", "terminal"].into_iter().try_for_each(embed)
+    ["viewer", "terminal", "element"].into_iter().try_for_each(embed)
 }
 
 fn embed(page: &str) -> io::Result<()> {

@@ -51,6 +51,8 @@ pub struct Parts {
     pub node_key: [u8; 32],
     /// Signs the URLs of artifacts.
     pub artifact_key: [u8; 32],
+    /// Hashes what is kept of visitors.
+    pub visitor_key: [u8; 32],
     pub public_url: PublicUrl,
     pub upstream_health: UpstreamHealth,
     /// Room for bodies that are large and held in memory, in MiB.
@@ -83,6 +85,7 @@ const LARGE_MIB_MAX: usize = 512;
 const CONNECT_TOKENS: &str = "connect-tokens";
 const NODE_TOKENS: &str = "node-tokens";
 const ARTIFACT_URLS: &str = "artifact-urls";
+const VISITORS: &str = "visitors";
 
 impl Deref for App {
     type Target = Parts;
@@ -111,6 +114,7 @@ impl App {
         let signing_key = SigningKey::new(store.secret(CONNECT_TOKENS, fresh()).await?);
         let node_key = store.secret(NODE_TOKENS, fresh()).await?;
         let artifact_key = store.secret(ARTIFACT_URLS, fresh()).await?;
+        let visitor_key = store.secret(VISITORS, fresh()).await?;
         Ok(Self(Arc::new(Parts {
             limiter: Limiter::new(),
             metrics: Metrics::new(),
@@ -135,6 +139,7 @@ impl App {
             signing_key,
             node_key,
             artifact_key,
+            visitor_key,
             upstream_health: UpstreamHealth::default(),
             large: Semaphore::new(LARGE_MIB_MAX),
             public_url,

@@ -1,6 +1,6 @@
 //! Everything that an operator may set about the server. Every figure has a default, a unit in its name and a check.
 
-pub use crate::embed::config::{Billing, EmbedConfig, Provider, RegionPoint};
+pub use crate::embed::config::{Billing, DemoConfig, EmbedConfig, Provider, RegionPoint};
 pub use crate::embed::pricing::Pack;
 use crate::gateway::GatewayConfig;
 use crate::gateway::preview::is_domain;

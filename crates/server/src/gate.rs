@@ -135,7 +135,7 @@ fn unauthenticated(message: &str) -> Error {
 }
 
 /// The client's address; behind a trusted proxy, what that proxy saw.
-fn address(app: &App, headers: &HeaderMap, peer: Option<Peer>) -> IpAddr {
+pub fn address(app: &App, headers: &HeaderMap, peer: Option<Peer>) -> IpAddr {
     let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
     let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
     let direct = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| address.ip());

@@ -11,6 +11,7 @@ mod artifacts;
 pub mod clock;
 mod cloud;
 pub mod config;
+mod cookie;
 mod deliver;
 mod docs;
 mod embed;

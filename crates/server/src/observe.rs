@@ -4,6 +4,7 @@
 use crate::answer::Failure;
 use crate::app::App;
 use crate::embed;
+use crate::embed::framing::Framed;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -51,7 +52,7 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     let waits = WAITING.iter().any(|waiting| route.starts_with(waiting))
         || request.uri().query().is_some_and(|query| query.contains("waitMs="));
     let embed_speech = embed::answer::is_spoken_at(request.uri().path());
-    let origin = allowed_origin(&app, request.headers());
+    let origin = allowed_origin(&app, &request);
     let preflight = method == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &origin {
         Some(_) if preflight => StatusCode::NO_CONTENT.into_response(),
@@ -69,8 +70,9 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     log(&response, &id, &method, &route);
     // An upgrade's answer belongs to its protocol.
     if status != StatusCode::SWITCHING_PROTOCOLS {
+        let framed = response.extensions().get::<Framed>().is_some();
         let headers = response.headers_mut();
-        for (name, value) in &CAREFUL {
+        for (name, value) in CAREFUL.iter().filter(|(name, _)| !(framed && name == X_FRAME_OPTIONS)) {
             headers.entry(name).or_insert(HeaderValue::from_static(value));
         }
         if let Ok(id) = HeaderValue::from_str(&id) {
@@ -117,8 +119,9 @@ fn known_method(method: &Method) -> &'static str {
     known.iter().position(|known| known == method).map_or("other", |at| names[at])
 }
 
-fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
-    let origin = headers.get(ORIGIN)?;
+fn allowed_origin(app: &App, request: &Request) -> Option<HeaderValue> {
+    let own_rules = embed::demo::rules_origins_of(request.uri().path());
+    let origin = request.headers().get(ORIGIN).filter(|_| !own_rules)?;
     app.config.cors_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
 }
 

@@ -2,6 +2,7 @@
 //! and on several servers at once. After a crash the same loops pick up what was left.
 
 use crate::app::App;
+use crate::embed;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,7 @@ pub struct Reconciler {
 }
 
 /// Every loop of the server.
-pub const ALL: [Reconciler; 6] = [
+pub const ALL: [Reconciler; 7] = [
     Reconciler { name: "placement", every: TICK, signalled: true, act: |app| Box::pin(place(app)) },
     Reconciler { name: "deadlines", every: TICK, signalled: false, act: |app| Box::pin(deadlines(app)) },
     Reconciler { name: "reaper", every: TICK, signalled: false, act: |app| Box::pin(reap(app)) },
@@ -42,6 +43,7 @@ pub const ALL: [Reconciler; 6] = [
         signalled: false,
         act: |app| Box::pin(try_upstreams(app)),
     },
+    Reconciler { name: "visits", every: TICK, signalled: false, act: |app| Box::pin(embed::demo::end_abandoned(app)) },
     Reconciler { name: "sweep", every: SWEEP_EVERY, signalled: false, act: |app| Box::pin(sweep(app)) },
 ];
 

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
-use vitrine_model::{EndReason, Error, Feature, Kind, Plan, SessionId, Status};
+use vitrine_model::{EndReason, Error, Feature, Kind, OrganizationId, Plan, SessionId, Status};
 use vitrine_store::{Session, SessionError};
 
 /// How often a request that waits for a session looks at its row although nobody woke it: another server may have moved it.
@@ -93,7 +93,11 @@ fn end_reasons() -> RefOr<Schema> {
 
 /// A session of the caller's organization.
 async fn owned(app: &App, caller: &Caller, kind: Kind, id: &SessionId) -> Result<Session, Error> {
-    let session = app.store.session_of(caller.organization_id(), id).await.map_err(Error::internal)?;
+    session_of(app, caller.organization_id(), kind, id).await
+}
+
+async fn session_of(app: &App, organization: &OrganizationId, kind: Kind, id: &SessionId) -> Result<Session, Error> {
+    let session = app.store.session_of(organization, id).await.map_err(Error::internal)?;
     session.filter(|session| session.kind() == kind).ok_or_else(|| {
         Error::not_found(match kind {
             Kind::Browser => "session",
@@ -110,10 +114,21 @@ pub async fn settled(
     wait: Duration,
     is_settled: impl Fn(&Session) -> bool,
 ) -> Result<Session, Error> {
+    settled_of(app, caller.organization_id(), (kind, id), wait, is_settled).await
+}
+
+/// The same for an organization.
+pub async fn settled_of(
+    app: &App,
+    organization: &OrganizationId,
+    (kind, id): (Kind, &SessionId),
+    wait: Duration,
+    is_settled: impl Fn(&Session) -> bool,
+) -> Result<Session, Error> {
     let deadline = Instant::now() + wait;
     let mut waiting = app.wakes.sessions.subscribe(id);
     loop {
-        let session = owned(app, caller, kind, id).await?;
+        let session = session_of(app, organization, kind, id).await?;
         let left = deadline.saturating_duration_since(Instant::now());
         if is_settled(&session) || left.is_zero() || app.closing.is_cancelled() {
             return Ok(session);

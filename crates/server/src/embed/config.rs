@@ -1,5 +1,6 @@
 //! What an operator may set of the embed platform.
 
+pub use super::demo::config::DemoConfig;
 use super::pricing::{Pack, SUBSCRIPTION};
 use super::routing::{Point, is_region_name};
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use vitrine_model::Secret;
+use vitrine_model::embed::EmbedOrigin;
 
 /// The embed platform's settings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +29,7 @@ pub struct EmbedConfig {
     /// What is sold. The one called `subscription` is paid for each month.
     pub packs: Vec<Pack>,
     pub billing: Billing,
+    pub demo: DemoConfig,
 }
 
 /// Who takes the money.
@@ -135,6 +138,7 @@ impl Default for EmbedConfig {
                 pack(SUBSCRIPTION, 1_000, 3_900),
             ],
             billing: Billing::default(),
+            demo: DemoConfig::default(),
         }
     }
 }
@@ -152,6 +156,10 @@ impl EmbedConfig {
         let products = self.packs.iter().map(|pack| &pack.product).collect::<std::collections::BTreeSet<_>>();
         if products.len() != self.packs.len() {
             problems.push("embed.packs: a product stands there twice".to_owned());
+        }
+        for (key, origins) in [("frame_ancestors", &self.frame_ancestors), ("trusted_origins", &self.trusted_origins)] {
+            let wrong = origins.iter().filter_map(|origin| Some((origin, EmbedOrigin::parse(origin).err()?)));
+            problems.extend(wrong.map(|(origin, error)| format!("embed.{key}: {origin:?}: {error}")));
         }
         let billing = &self.billing;
         let has_secrets = billing.stripe_secret_key.is_some() && billing.stripe_webhook_secret.is_some();

@@ -5,18 +5,27 @@
 //! in the transaction that records it and settled in the one that ends it: both are the store's.
 
 pub mod answer;
+mod assets;
 pub mod balance;
 pub mod checkout;
 pub mod config;
+pub mod demo;
+pub mod framing;
 pub mod geo;
+mod login;
+mod page;
+mod page_files;
+mod pages;
 pub mod pricing;
 pub mod routing;
+mod sender;
 pub mod sessions;
+mod trouble;
 
 use crate::app::App;
 use axum::Router;
 
 /// The routes that are no operations of the API document: pages, and what other services call.
 pub fn router(app: &App) -> Router<App> {
-    checkout::router(app)
+    checkout::router(app).merge(pages::router()).merge(demo::router(app))
 }

@@ -51,6 +51,8 @@ pub(super) enum Want {
     ReadFiles,
     WriteFiles,
     Terminal,
+    /// The page of an embed session: the picture, acting in it, and the calls of its embedder.
+    Page,
 }
 
 impl Want {
@@ -60,6 +62,7 @@ impl Want {
             Want::ReadFiles => matches!(scope, Scope::View | Scope::Control | Scope::Files),
             Want::WriteFiles => matches!(scope, Scope::Control | Scope::Files),
             Want::Terminal => scope == Scope::Terminal,
+            Want::Page => scope == Scope::Page,
         }
     }
 }

@@ -15,7 +15,7 @@ mod discovery;
 mod flow;
 mod frame;
 mod metrics;
-mod pages;
+pub(crate) mod pages;
 pub(crate) mod preview;
 mod public_url;
 mod refusal;
@@ -156,7 +156,7 @@ impl Gateway {
         Self { nodes, sessions, signing_key, public, clock, metrics, config: Arc::new(config), registry }
     }
 
-    /// Everything under `/cdp/`, `/view/` and `/t/`.
+    /// Everything under `/cdp/`, `/view/` and `/t/`, and the sockets under `/s/`.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/cdp/{*path}", any(cdp))
@@ -167,6 +167,7 @@ impl Gateway {
             .route("/t/{session}/ticket", post(terminal::ticket))
             .route("/t/{session}/ws", any(terminal::socket))
             .route("/view/{session}/ws", any(view::socket))
+            .route("/s/{session}/ws", any(view::page_socket))
             .route("/view/{session}/files", get(view::files))
             .route("/view/{session}/files/raw", get(view::read).put(view::write))
             .with_state(Arc::new(self.clone()))

@@ -8,7 +8,7 @@ use http::header::HOST;
 use http::uri::Authority;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
-use vitrine_model::SessionId;
+use vitrine_model::{MachineId, SessionId};
 
 /// Where URLs that we hand out point to.
 #[derive(Debug, Clone)]
@@ -71,6 +71,11 @@ impl Base {
         self.http(&format!("/view/{session}#token={token}"))
     }
 
+    /// The link to the page of an embed session. Its token says the session, for which the path has no place.
+    pub fn login(&self, session: &SessionId, token: &str, machine: &MachineId) -> String {
+        self.http(&format!("/login?token={session}.{token}&mid={machine}"))
+    }
+
     /// The URL of one connection to a terminal.
     pub fn terminal(&self, session: &SessionId, ticket: &str) -> String {
         self.ws(&format!("/t/{session}/ws?token={ticket}"))
@@ -112,9 +117,19 @@ impl Base {
         format!("{}{}", self.authority, self.prefix)
     }
 
+    /// The path, as clients ask for it, of one of ours (which starts with a slash).
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+
     /// Whether clients come over TLS.
     pub fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// Whether clients are on this machine, whose connections browsers trust without TLS.
+    pub fn is_local(&self) -> bool {
+        is_local(self.host_and_port().0)
     }
 
     fn s(&self) -> &'static str {

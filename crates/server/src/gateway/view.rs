@@ -53,6 +53,24 @@ pub(super) async fn socket(
     gateway.told(joined.await)
 }
 
+/// `/s/SESSION/ws?token=`: the same for the page of an embed session, with its embedder's calls. What a page's token opened stays
+/// open for as long as the session: the token is renewed for the next connection alone.
+pub(super) async fn page_socket(
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+    query: Query,
+    mut request: Request,
+) -> Response {
+    let upgrade = hyper::upgrade::on(&mut request);
+    let (parts, _) = request.into_parts();
+    let joined = async {
+        let token = query.text("token").unwrap_or_default();
+        let (access, _) = gateway.admit_page(session(&id)?, token, Want::Page).await?;
+        gateway.connect(&parts, upgrade, access, Purpose::View { control: true, calls: true }, None).await
+    };
+    gateway.told(joined.await)
+}
+
 /// `GET /view/SESSION/files`: the list.
 pub(super) async fn files(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let listed = async {

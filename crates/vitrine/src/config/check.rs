@@ -3,6 +3,7 @@
 use super::{Config, Loaded, setting};
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
+use vitrine_model::embed::EmbedOrigin;
 use vitrine_server::config::{Class, Provider, is_region};
 
 /// A setting with a value that cannot work.
@@ -213,6 +214,14 @@ fn embed(config: &Config, found: &mut Found) {
         "embed.stripe_webhook_secret",
         "expected beside embed.billing = stripe",
     );
+    for (key, origins) in
+        [("embed.frame_ancestors", &embed.frame_ancestors), ("embed.trusted_origins", &embed.trusted_origins)]
+    {
+        for (origin, error) in origins.iter().filter_map(|origin| Some((origin, EmbedOrigin::parse(origin).err()?))) {
+            found.demand(false, key, format!("{origin:?}: {error}"));
+        }
+    }
+    found.demand(config.demo.sessions_max > 0, "demo.sessions_max", "expected at least 1; demo.enabled switches off");
     found.demand(is_web(&embed.stripe_url), "embed.stripe_url", "expected https://HOST");
     found.demand(
         embed.geoip_database.as_deref().is_none_or(Path::is_file),

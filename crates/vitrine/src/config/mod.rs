@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use vitrine_model::{Plans, Secret};
-use vitrine_server::config::{EmbedConfig, Pack, Provider, RegionPoint};
+use vitrine_server::config::{DemoConfig, EmbedConfig, Pack, Provider, RegionPoint};
 use vitrine_server::upstream::ProxyUrl;
 
 const MINUTE_MS: u64 = 60_000;
@@ -50,6 +50,7 @@ pub struct Config {
     pub captcha: Captcha,
     pub webhooks: Webhooks,
     pub embed: Embed,
+    pub demo: Demo,
     pub log: Log,
     pub rate_limits: RateLimits,
     pub plans: Plans,
@@ -258,6 +259,16 @@ pub struct Webhooks {
     pub allow_private: bool,
 }
 
+/// Browsers for whoever visits `/demo`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Demo {
+    /// By default where only this machine reaches the server.
+    pub enabled: Option<bool>,
+    pub sessions_max: u32,
+    pub address_sessions_max: u32,
+}
+
 /// Embed sessions: where they run, and what their minutes cost.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -276,6 +287,10 @@ pub struct Embed {
     pub stripe_secret_key: Option<Secret>,
     pub stripe_webhook_secret: Option<Secret>,
     pub stripe_url: String,
+    /// Who may frame every session's page.
+    pub frame_ancestors: Vec<String>,
+    /// Whose pages may ask for demo sessions.
+    pub trusted_origins: Vec<String>,
 }
 
 /// What the log looks like.
@@ -341,6 +356,7 @@ impl Default for Config {
             captcha: Captcha::default(),
             webhooks: Webhooks::default(),
             embed: Embed::default(),
+            demo: Demo::default(),
             image: Image { name: "standard".to_owned(), build: true, build_documents: false, apt_sources: Vec::new() },
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             rate_limits: RateLimits::default(),
@@ -362,7 +378,16 @@ impl Default for Embed {
             stripe_secret_key: None,
             stripe_webhook_secret: None,
             stripe_url: billing.stripe_url,
+            frame_ancestors: Vec::new(),
+            trusted_origins: Vec::new(),
         }
+    }
+}
+
+impl Default for Demo {
+    fn default() -> Self {
+        let DemoConfig { sessions_max, address_sessions_max, .. } = DemoConfig::default();
+        Self { enabled: None, sessions_max, address_sessions_max }
     }
 }
 

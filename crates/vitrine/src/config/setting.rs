@@ -226,6 +226,26 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
     ("embed.stripe_secret_key", Text, Long, "Secret key of Stripe's API"),
     ("embed.stripe_webhook_secret", Text, Long, "Secret that signs Stripe's calls to PUBLIC_URL/api/stripe/webhook"),
     ("embed.stripe_url", Text, Reference, "Where Stripe's API is"),
+    (
+        "embed.frame_ancestors",
+        List,
+        Long,
+        "Origins that may frame every embed session, for example https://app.example.com,https://*.example.org",
+    ),
+    (
+        "embed.trusted_origins",
+        List,
+        Long,
+        "Origins of other sites whose pages may ask for demo sessions, for example https://www.example.com",
+    ),
+    (
+        "demo.enabled",
+        Switch,
+        Long,
+        "Demo sessions for whoever visits /demo; by default where listen is a loopback address",
+    ),
+    ("demo.sessions_max", Number, Long, "Demo sessions at once"),
+    ("demo.address_sessions_max", Number, Long, "Demo sessions that one address gets in an hour"),
     ("log.format", Text, Always, "text or json"),
     ("log.level", Text, Always, "error, warn, info, debug, trace, or per part, for example info,vitrine_egress=debug"),
 ];

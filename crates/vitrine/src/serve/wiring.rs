@@ -3,8 +3,8 @@
 use super::data_dir::DataDir;
 use super::link::{ToNode, ToServer};
 use super::{first_start, image};
+use crate::config::Config;
 use crate::config::check::BEATS_IN_A_LEASE;
-use crate::config::{self, Config};
 use anyhow::{Context as _, anyhow};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vitrine_model::{EndReason, Entropy, MachineId, Secret};
 use vitrine_node::{CarriedConfig, Image, Node, NodeConfig, PoolConfig, SandboxConfig, Solver};
-use vitrine_server::config::{Billing, EmbedConfig, ReserveMb};
+use vitrine_server::config::{Billing, DemoConfig, EmbedConfig, ReserveMb};
 use vitrine_server::gateway::GatewayConfig;
 use vitrine_server::upstream::{EgressProfiles, HeldProxy};
 use vitrine_server::webhooks::WebhookConfig;
@@ -205,13 +205,14 @@ fn server_config(config: &Config) -> ServerConfig {
             preview_domain: config.previews.domain.clone(),
             ..GatewayConfig::default()
         },
-        embed: embed(&config.embed),
+        embed: embed(config),
         webhooks: WebhookConfig { allow_private: config.webhooks.allow_private, ..WebhookConfig::default() },
         ..ServerConfig::default()
     }
 }
 
-fn embed(embed: &config::Embed) -> EmbedConfig {
+fn embed(config: &Config) -> EmbedConfig {
+    let (embed, demo) = (&config.embed, &config.demo);
     EmbedConfig {
         default_region: embed.default_region.clone(),
         regions: embed.regions.clone(),
@@ -224,11 +225,17 @@ fn embed(embed: &config::Embed) -> EmbedConfig {
             stripe_webhook_secret: embed.stripe_webhook_secret.clone(),
             stripe_url: embed.stripe_url.clone(),
         },
-        ..EmbedConfig::default()
+        frame_ancestors: embed.frame_ancestors.clone(),
+        trusted_origins: embed.trusted_origins.clone(),
+        demo: DemoConfig {
+            enabled: demo.enabled.unwrap_or(config.listen.ip().is_loopback()),
+            sessions_max: demo.sessions_max,
+            address_sessions_max: demo.address_sessions_max,
+        },
     }
 }
 
-fn held(held: &config::HeldProxy) -> HeldProxy {
+fn held(held: &crate::config::HeldProxy) -> HeldProxy {
     HeldProxy { organization: held.organization.clone(), proxy: held.proxy.clone() }
 }
 

@@ -2,7 +2,7 @@
 
 use super::once::Which;
 use super::wish::{Wish, WishBody};
-use super::{MINUTE_MS, SessionView, embed, view};
+use super::{SessionView, embed, view, workload};
 use crate::answer::Answer;
 use crate::app::App;
 use crate::cloud::queue::Order;
@@ -14,13 +14,10 @@ use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
-use vitrine_model::wire::Workload;
-use vitrine_model::{
-    BrowserSpec, Code, EgressProfile, Error, Isolation, Kind, SchedulingReason, SessionId, Weight, browser,
-};
+use vitrine_model::{Code, Error, Kind, SchedulingReason, SessionId, Weight, browser};
 
 /// How long a client waits for its browser: a warm one is there in milliseconds, a cold one in seconds.
-const READY_TIME_MAX: Duration = Duration::from_secs(15);
+pub const READY_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// Create a paid browser session.
 ///
@@ -75,26 +72,11 @@ async fn claim(app: &App, caller: &Caller, which: &Which, wish: &Wish) -> Result
         return Ok(false);
     }
     let route = app.route(&wish.hint).await?;
-    let embed = wish.spec(app.clock.now());
     let order = Order {
         reserve_mb: app.config.reserve_mb.of(Weight::Light),
         limit_mb: browser::limit_mb(app.config.browser_base_mb, Weight::Light),
         profile_key: None,
-        workload: Workload::Browser(BrowserSpec {
-            weight: Weight::Light,
-            isolation: Isolation::Shared,
-            egress_profile: EgressProfile::SharedDc,
-            proxy: None,
-            max_duration_ms: u64::from(embed.minutes) * MINUTE_MS,
-            idle_timeout_ms: 0,
-            region: route.region,
-            stealth: false,
-            recording: false,
-            captcha: false,
-            har: None,
-            profile_key: None,
-            embed: Some(embed),
-        }),
+        workload: workload(wish.spec(app.clock.now()), route.region),
     };
     let wait_ms = u64::try_from(READY_TIME_MAX.as_millis()).unwrap_or(u64::MAX);
     match app.queue_as(caller, which.session.clone(), order, wait_ms).await {

@@ -13,7 +13,10 @@ use crate::gate::Caller;
 use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
-use vitrine_model::{EmbedSpec, Error, OrganizationId, Permission, SessionId};
+use vitrine_model::wire::Workload;
+use vitrine_model::{
+    BrowserSpec, EgressProfile, EmbedSpec, Error, Isolation, OrganizationId, Permission, SessionId, Weight,
+};
 use vitrine_store::Session;
 
 /// Milliseconds of a minute.
@@ -79,26 +82,56 @@ async fn view(
     embed: &EmbedSpec,
     headers: &HeaderMap,
 ) -> Result<SessionView, Error> {
-    let absent = |what: &str| Error::internal(format!("session {} began without {what}", session.id));
-    let machine = session.machine.as_ref().ok_or_else(|| absent("a machine"))?;
-    let place = app.place_of(machine).await?.ok_or_else(|| absent("a known machine"))?;
-    let started_at = session.started_at.ok_or_else(|| absent("a time"))?;
     let drives = embed.cdp && caller.key.permissions.allow(Permission::BrowserSessionsCreate);
-    Ok(SessionView {
-        id: session.id.to_string(),
-        provider: place.provider,
-        region: place.global,
-        machine_id: machine.to_string(),
-        login_url: app.login_url(session, headers)?,
-        duration_minutes: embed.minutes,
-        created_at: started_at,
-        expires_at: started_at.saturating_add_unsigned(u64::from(embed.minutes) * MINUTE_MS),
-        region_source: None,
-        cdp_url: if drives { app.cdp_url(session, headers)? } else { None },
+    let cdp_url = if drives { app.cdp_url(session, headers)? } else { None };
+    Ok(SessionView { cdp_url, ..app.session_view(session, embed, headers).await? })
+}
+
+/// What runs in the capsule of an embed session.
+pub fn workload(embed: EmbedSpec, region: Option<String>) -> Workload {
+    Workload::Browser(BrowserSpec {
+        weight: Weight::Light,
+        isolation: Isolation::Shared,
+        egress_profile: EgressProfile::SharedDc,
+        proxy: None,
+        max_duration_ms: u64::from(embed.minutes) * MINUTE_MS,
+        idle_timeout_ms: 0,
+        region,
+        stealth: false,
+        recording: false,
+        captcha: false,
+        har: None,
+        profile_key: None,
+        embed: Some(embed),
     })
 }
 
 impl App {
+    /// A session as whoever may enter it sees it.
+    pub async fn session_view(
+        &self,
+        session: &Session,
+        embed: &EmbedSpec,
+        headers: &HeaderMap,
+    ) -> Result<SessionView, Error> {
+        let absent = |what: &str| Error::internal(format!("session {} began without {what}", session.id));
+        let machine = session.machine.as_ref().ok_or_else(|| absent("a machine"))?;
+        let place = self.place_of(machine).await?.ok_or_else(|| absent("a known machine"))?;
+        let started_at = session.started_at.ok_or_else(|| absent("a time"))?;
+        Ok(SessionView {
+            id: session.id.to_string(),
+            provider: place.provider,
+            region: place.global,
+            machine_id: machine.to_string(),
+            login_url: self.login_url(session, headers)?,
+            duration_minutes: embed.minutes,
+            created_at: started_at,
+            expires_at: started_at.saturating_add_unsigned(u64::from(embed.minutes) * MINUTE_MS),
+            region_source: None,
+            cdp_url: None,
+        })
+    }
+
     /// Ends an embed session and settles its minutes; answers how many came back, the same when it is over already. `None`: no
     /// such session.
     pub async fn end_embed(&self, organization: &OrganizationId, id: &SessionId) -> Result<Option<u32>, Error> {
@@ -108,13 +141,5 @@ impl App {
             self.moved(&ended.session);
         }
         Ok(ended.map(|ended| ended.refunded_minutes))
-    }
-}
-
-impl App {
-    /// The link to the page of an embed session: always the same text, also after the end. Fails for one that never ran.
-    pub fn login_url(&self, session: &Session, headers: &HeaderMap) -> Result<String, Error> {
-        let _ = session;
-        Ok(self.base(headers)?.http("/login"))
     }
 }

@@ -5,6 +5,7 @@
 //! here; so does what only concerns one connection.
 
 use super::address::{Address, TOKEN_QUERY, Way};
+use crate::cookie;
 use axum::http::request::Parts;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, ALT_SVC,
@@ -51,7 +52,9 @@ pub(super) fn is_preflight(parts: &Parts) -> bool {
 /// The tokens in a client's cookies. There may be several: a page of another preview can set one, which opens nothing.
 pub(super) fn cookies<'a>(address: &Address, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> + use<'a> {
     let ours = (address.way == Way::Host).then(|| name(address));
-    pairs(headers).filter_map(move |pair| pair.split_once('=').filter(|(name, _)| Some(*name) == ours)).map(|(_, v)| v)
+    cookie::pairs(headers)
+        .filter_map(move |pair| pair.split_once('=').filter(|(name, _)| Some(*name) == ours))
+        .map(|(_, v)| v)
 }
 
 /// The cookie that takes the place of the token in the address; `None` where there is none to take.
@@ -64,11 +67,6 @@ pub(super) fn cookie(address: &Address, seconds: i64) -> Option<String> {
 
 fn name(address: &Address) -> &'static str {
     if address.is_secure { COOKIE_SECURE } else { COOKIE_PLAIN }
-}
-
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(';')).map(str::trim).filter(|pair| !pair.is_empty())
 }
 
 /// A client's headers as the program gets them.
@@ -88,9 +86,9 @@ pub(super) fn to_port(address: &Address, headers: &HeaderMap) -> HeaderMap {
         passed.remove(AUTHORIZATION);
     }
     let theirs: Vec<_> = match address.way {
-        Way::Host => {
-            pairs(headers).filter(|pair| pair.split_once('=').is_none_or(|(key, _)| key != name(address))).collect()
-        }
+        Way::Host => cookie::pairs(headers)
+            .filter(|pair| pair.split_once('=').is_none_or(|(key, _)| key != name(address)))
+            .collect(),
         // Cookies of our own host are not for a program below a path of it.
         Way::Path => Vec::new(),
     };
