@@ -7,6 +7,7 @@ mod deliveries;
 mod document;
 mod embed_api;
 mod embed_checkout;
+mod embed_demo;
 mod embed_login;
 mod embed_routes;
 mod embed_wrong;
