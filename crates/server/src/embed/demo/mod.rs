@@ -15,6 +15,7 @@ use crate::config::Class;
 use crate::embed::sender::Sender;
 use crate::embed::sessions::SessionView;
 use crate::gate::{Gate, admit};
+use crate::observe::no_method;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -31,10 +32,11 @@ const BATCH: u32 = 100;
 /// The routes.
 pub fn router(app: &App) -> Router<App> {
     let gate = Gate::Open { class: Class::EmbedPublic };
+    // Browsers ask first whether a page may ask; `cors` answers that for the pages that may.
     Router::new()
-        .route("/api/session", post(create::create))
-        .route("/api/session/status", get(status::read))
-        .route("/api/session/disconnect", post(disconnect::disconnect))
+        .route("/api/session", post(create::create).options(no_method))
+        .route("/api/session/status", get(status::read).options(no_method))
+        .route("/api/session/disconnect", post(disconnect::disconnect).options(no_method))
         .route_layer(from_fn_with_state((app.clone(), gate), admit))
         .layer(from_fn_with_state(app.clone(), cors::open_to_trusted))
 }
