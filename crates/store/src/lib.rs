@@ -2,8 +2,8 @@
 //!
 //! Assumes that the caller owns the clock (`now` comes in with every call) and the randomness (ids come in). Promises that
 //! a session moves only by [`vitrine_model::Status::on`], that every write of a machine carries `(machine, epoch,
-//! generation)` and is refused once any of them has moved on, that a machine's counters and the events are written in the
-//! transaction of the move itself, and that both databases answer the same.
+//! generation)` and is refused once any of them has moved on, that a machine's counters, the minutes that pay and the events
+//! are written in the transaction of the move itself, and that both databases answer the same.
 
 mod api_key;
 mod artifact;
