@@ -77,7 +77,10 @@ export class Augments {
     if (this.#drawn.has(id)) throw new BrowserBoxError('ERR_CONFLICT', `augment ${id} already exists`);
     if (this.#drawn.size >= AUGMENTS_MAX)
       throw new BrowserBoxError('ERR_CONFLICT', `there are ${AUGMENTS_MAX} augments, the most at once`);
-    this.#spaces ??= spacesIn(this.#host, root);
+    if (!this.#spaces) {
+      this.#spaces = spacesIn(this.#host, root);
+      this.#placeAll();
+    }
     const drawn: Drawn = { id, spec, body: bodyOf(spec), boxes: [], places: [] };
     this.#drawn.set(id, drawn);
     this.#draw(drawn);

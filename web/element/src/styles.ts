@@ -29,7 +29,7 @@ export const AUGMENT_STYLE = `
 .panel { inset: 16px 16px auto auto; width: min(320px, 90%); }
 .custom { inset: 0 auto auto 0; }
 .highlight {
-  padding: 0; border: 2px solid #0b6b5c; background: #0b6b5c26; box-shadow: none; pointer-events: none; overflow: visible;
+  padding: 0; border: 2px solid #0b6b5c; background: #0b6b5c26; box-shadow: 0 0 0 1px #fff; pointer-events: none; overflow: visible;
 }
 .note { max-width: 280px; margin-left: 6px; }
 .badge {

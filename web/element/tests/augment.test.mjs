@@ -84,7 +84,14 @@ suite('augment', (test) => {
       );
       say(element, 'page-viewport', { ...view, scrollY: 200, surface: { x: 8, y: 50, width: 400, height: 200 } });
       const second = await until(() => places('.highlight')[0][0] === 108 && places('.highlight'));
-      return { first, second, custom: places('.custom') };
+      const later = await ready({ 'login-link': link, 'interaction-mode': 'full' });
+      say(later, 'page-viewport', { ...view, surface: { x: 8, y: 50, width: 200, height: 100 } });
+      await later.page.title();
+      later.augment({ kind: 'badge', rect: { x: 0, y: 100, width: 10, height: 10 } });
+      const badge = frameOf(later).nextElementSibling.shadowRoot.querySelector('.badge').parentElement;
+      const { x, y } = badge.getBoundingClientRect();
+      const origin = later.getBoundingClientRect();
+      return { first, second, custom: places('.custom'), later: [x - origin.x, y - origin.y] };
     });
     // Half the size: x = 8 + 100/2, y = 50 + (200 - 100)/2.
     assert.deepEqual(result.first, [
@@ -96,6 +103,7 @@ suite('augment', (test) => {
       [108, 150, 50, 20],
     ]);
     assert.deepEqual(result.custom, [[18, 70, 30, 40]]);
+    assert.deepEqual(result.later, [8, 50]);
   });
 
   test('html is made harmless', async ({ run }) => {
