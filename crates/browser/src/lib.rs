@@ -13,6 +13,7 @@ mod flags;
 pub mod har;
 mod host;
 mod launch;
+mod page;
 pub mod profile;
 pub mod recording;
 pub mod screen;

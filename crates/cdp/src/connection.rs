@@ -1,7 +1,7 @@
 //! One WebSocket to one browser: a task that reads and writes, a table of who waits for which answer.
 
 use crate::error::{CdpError, Closed};
-use crate::events::{Delivery, Events, Subscription};
+use crate::events::{Delivery, Events, Several, Subscription};
 use crate::feed::{Feed, FeedEnd};
 use crate::protocol::target::{AttachToTarget, DetachedFromTarget, SessionId, TargetId};
 use crate::wire::{Command, Event, Incoming, Refusal, Request, slice};
@@ -181,11 +181,7 @@ impl Connection {
 
     fn subscribe<E: Event>(&self, session: Option<String>) -> Events<E> {
         let (subscription, events) = Subscription::new(session);
-        let mut table = self.shared.table();
-        match &table.closed {
-            Some(closed) => subscription.deliver(Delivery::Closed(closed.clone())),
-            None => table.subscriptions.push(subscription),
-        }
+        self.shared.add(subscription);
         events
     }
 }
@@ -209,6 +205,13 @@ impl Session {
     pub fn events<E: Event>(&self) -> Events<E> {
         self.connection.subscribe(Some(self.id.0.clone()))
     }
+
+    /// Events of several kinds in one order. Subscribe before the command that causes them.
+    pub fn several(&self, methods: &'static [&'static str]) -> Several {
+        let (subscription, events) = Subscription::several(Some(self.id.0.clone()), methods);
+        self.connection.shared.add(subscription);
+        events
+    }
 }
 
 /// Gives its place in the table back when the call ends, however it ends.
@@ -228,6 +231,14 @@ impl Shared {
     /// The table is consistent between any two statements, so a panic elsewhere does not spoil it.
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, subscription: Subscription) {
+        let mut table = self.table();
+        match &table.closed {
+            Some(closed) => subscription.deliver(Delivery::Closed(closed.clone())),
+            None => table.subscriptions.push(subscription),
+        }
     }
 
     fn wait(&self, id: u64, session: Option<&str>) -> Result<Waiting<'_>, CdpError> {
@@ -285,10 +296,8 @@ impl Shared {
 impl Table {
     fn publish(&mut self, session: Option<&str>, method: &str, params: impl Fn() -> Bytes) {
         self.subscriptions.retain(|subscription| {
-            if subscription.method != method || subscription.session.as_deref() != session {
-                return true;
-            }
-            subscription.deliver(Delivery::Event(params()));
+            let Some(method) = subscription.wants(session, method) else { return true };
+            subscription.deliver(Delivery::Event(method, params()));
             !subscription.is_abandoned()
         });
         self.feeds.retain_mut(|feed| {

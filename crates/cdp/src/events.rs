@@ -2,6 +2,7 @@
 //! how many it missed.
 
 use crate::error::Closed;
+use crate::feed::Heard;
 use crate::wire::Event;
 use bytes::Bytes;
 use std::marker::PhantomData;
@@ -15,6 +16,11 @@ pub const EVENTS_KEPT_MAX: usize = 256;
 pub struct Events<E> {
     receiver: broadcast::Receiver<Delivery>,
     kind: PhantomData<fn() -> E>,
+}
+
+/// Events of several kinds, in the order in which the browser sent them.
+pub struct Several {
+    receiver: broadcast::Receiver<Delivery>,
 }
 
 /// Why the next event is none.
@@ -35,22 +41,33 @@ pub enum Missed {
 
 #[derive(Clone)]
 pub(crate) enum Delivery {
-    Event(Bytes),
+    Event(&'static str, Bytes),
     Detached,
     Closed(Closed),
 }
 
-/// Where the reader of the connection puts events of one kind and session.
+/// Where the reader of the connection puts events of some kinds and one session.
 pub(crate) struct Subscription {
     pub session: Option<String>,
-    pub method: &'static str,
+    methods: &'static [&'static str],
     sender: broadcast::Sender<Delivery>,
 }
 
 impl Subscription {
     pub fn new<E: Event>(session: Option<String>) -> (Subscription, Events<E>) {
+        let (subscription, Several { receiver }) = Subscription::several(session, const { &[E::METHOD] });
+        (subscription, Events { receiver, kind: PhantomData })
+    }
+
+    pub fn several(session: Option<String>, methods: &'static [&'static str]) -> (Subscription, Several) {
         let (sender, receiver) = broadcast::channel(EVENTS_KEPT_MAX);
-        (Subscription { session, method: E::METHOD, sender }, Events { receiver, kind: PhantomData })
+        (Subscription { session, methods, sender }, Several { receiver })
+    }
+
+    /// The method as it is subscribed to; none when it is not.
+    pub fn wants(&self, session: Option<&str>, method: &str) -> Option<&'static str> {
+        let is_of = self.session.as_deref() == session;
+        self.methods.iter().copied().find(|wanted| is_of && *wanted == method)
     }
 
     /// Nobody holds the other end any more.
@@ -67,13 +84,25 @@ impl Subscription {
 impl<E: Event> Events<E> {
     /// Waits for the next event. After `Lost` and `Malformed` more may come, after the others nothing does.
     pub async fn next(&mut self) -> Result<E, Missed> {
-        match self.receiver.recv().await {
-            Ok(Delivery::Event(params)) => serde_json::from_slice(&params)
-                .map_err(|error| Missed::Malformed { method: E::METHOD, why: error.to_string() }),
-            Ok(Delivery::Detached) => Err(Missed::Detached),
-            Ok(Delivery::Closed(closed)) => Err(Missed::Closed(closed)),
-            Err(RecvError::Lagged(count)) => Err(Missed::Lost(count)),
-            Err(RecvError::Closed) => Err(Missed::Closed(Closed::Here)),
-        }
+        let (_, params) = receive(&mut self.receiver).await?;
+        serde_json::from_slice(&params).map_err(|error| Missed::Malformed { method: E::METHOD, why: error.to_string() })
+    }
+}
+
+impl Several {
+    /// Waits for the next event of any of the kinds. As with [`Events`], more may come after `Lost`.
+    pub async fn next(&mut self) -> Result<Heard, Missed> {
+        let (method, params) = receive(&mut self.receiver).await?;
+        Ok(Heard::new(None, method.to_owned(), params))
+    }
+}
+
+async fn receive(receiver: &mut broadcast::Receiver<Delivery>) -> Result<(&'static str, Bytes), Missed> {
+    match receiver.recv().await {
+        Ok(Delivery::Event(method, params)) => Ok((method, params)),
+        Ok(Delivery::Detached) => Err(Missed::Detached),
+        Ok(Delivery::Closed(closed)) => Err(Missed::Closed(closed)),
+        Err(RecvError::Lagged(count)) => Err(Missed::Lost(count)),
+        Err(RecvError::Closed) => Err(Missed::Closed(Closed::Here)),
     }
 }

@@ -63,7 +63,7 @@ impl FeedEnd {
         self.losing = false;
         self.held.fetch_add(bytes, Ordering::Relaxed);
         let session = session.map(|session| SessionId(session.to_owned()));
-        let _ = self.queue.send(Told::Heard(Heard { session, method: method.to_owned(), params }));
+        let _ = self.queue.send(Told::Heard(Heard::new(session, method.to_owned(), params)));
     }
 
     pub fn close(self, closed: Closed) {
@@ -92,6 +92,10 @@ impl Feed {
 }
 
 impl Heard {
+    pub(crate) fn new(session: Option<SessionId>, method: String, params: Bytes) -> Heard {
+        Heard { session, method, params }
+    }
+
     /// The event, when it is this kind.
     pub fn read<E: Event>(&self) -> Result<E, Missed> {
         serde_json::from_slice(&self.params)

@@ -13,6 +13,6 @@ mod wire;
 
 pub use connection::{CALL_LIMIT, Connection, Session};
 pub use error::{CdpError, Closed};
-pub use events::{EVENTS_KEPT_MAX, Events, Missed};
+pub use events::{EVENTS_KEPT_MAX, Events, Missed, Several};
 pub use feed::{Feed, Heard};
 pub use wire::{Command, Event, Nothing};

@@ -81,6 +81,8 @@ pub struct CarriedConfig {
     /// What a browser with stealth says of where it is: BCP 47, and an IANA name (by default the machine's own).
     pub stealth_language: String,
     pub stealth_timezone: Option<String>,
+    /// Where the page of an embed session searches: an address with `{query}` in it.
+    pub search_url: String,
     pub solver: Option<Solver>,
 }
 
@@ -103,6 +105,7 @@ impl Default for CarriedConfig {
             profile_bytes_max: GIBIBYTE / 4,
             stealth_language: "en-US".into(),
             stealth_timezone: None,
+            search_url: "https://duckduckgo.com/?q={query}".into(),
             solver: None,
         }
     }

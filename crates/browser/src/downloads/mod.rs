@@ -15,7 +15,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 use vitrine_cdp::protocol::browser::{
-    DownloadProgress, DownloadProgressState, DownloadWillBegin, SetDownloadBehavior, SetDownloadBehaviorBehavior,
+    BrowserContextId, DownloadProgress, DownloadProgressState, DownloadWillBegin, SetDownloadBehavior,
+    SetDownloadBehaviorBehavior,
 };
 use vitrine_cdp::{CdpError, Connection, Events, Missed};
 
@@ -53,14 +54,21 @@ pub enum State {
     Cancelled,
 }
 
-/// Lets the default context download into `folder`, and the connection hear of all downloads. For as long as the connection is
-/// open; call it before the first client comes and, since a client's going takes its folder with it, some 100 ms after the
+/// Lets a context (the default one when it has no name) download into `folder`, or not at all, and the connection hear of all
+/// downloads. For as long as the connection is open; call it before the first client comes and, since a client's going takes its folder with it, some 100 ms after the
 /// last has left: Chromium notices the going on a connection of its own, in no order with ours.
-pub async fn allow(connection: &Connection, folder: &str) -> Result<(), CdpError> {
+pub async fn permit(
+    connection: &Connection,
+    context: Option<BrowserContextId>,
+    folder: Option<&str>,
+) -> Result<(), CdpError> {
     let behavior = SetDownloadBehavior {
-        behavior: SetDownloadBehaviorBehavior::Allow,
-        browser_context_id: None,
-        download_path: Some(folder.to_owned()),
+        behavior: match folder {
+            Some(_) => SetDownloadBehaviorBehavior::Allow,
+            None => SetDownloadBehaviorBehavior::Deny,
+        },
+        browser_context_id: context,
+        download_path: folder.map(str::to_owned),
         events_enabled: Some(true),
     };
     connection.call(behavior).await.map(drop)
@@ -80,7 +88,7 @@ struct UnderWay {
 }
 
 impl Downloads {
-    /// Listens on a connection for which [`allow`] is called; any number may.
+    /// Listens on a connection for which [`permit`] is called; any number may.
     pub fn watch(connection: &Connection) -> Downloads {
         Downloads { beginnings: connection.events(), progress: connection.events(), under_way: HashMap::new() }
     }

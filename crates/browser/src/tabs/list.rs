@@ -54,6 +54,11 @@ impl Tab {
         }
     }
 
+    /// Takes over another address.
+    pub(super) fn show(&mut self, url: &str) {
+        self.url = bounded(url, URL_BYTES_MAX);
+    }
+
     /// Takes over what the browser says now. True when that is news.
     pub(super) fn update(&mut self, info: &TargetInfo) -> bool {
         let (title, url) = (bounded(&info.title, TITLE_BYTES_MAX), bounded(&info.url, URL_BYTES_MAX));

@@ -21,11 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use vitrine_cdp::protocol::browser::BrowserContextId;
 use vitrine_cdp::protocol::page::BringToFront;
 use vitrine_cdp::protocol::target::{
-    CloseTarget, CreateTarget, GetTargets, SetDiscoverTargets, TargetCrashed, TargetCreated, TargetDestroyed, TargetId,
-    TargetInfo, TargetInfoChanged,
+    CloseTarget, CreateBrowserContext, CreateTarget, DisposeBrowserContext, GetTargets, SetDiscoverTargets,
+    TargetCrashed, TargetCreated, TargetDestroyed, TargetId, TargetInfo, TargetInfoChanged,
 };
 use vitrine_cdp::{CdpError, Connection, Missed, Session};
 
@@ -33,6 +34,8 @@ use vitrine_cdp::{CdpError, Connection, Missed, Session};
 pub const TABS_MAX: usize = 256;
 /// Between two looks at the browser's list.
 const LIST_PAUSE: Duration = Duration::from_millis(50);
+/// How long a tab that was opened may take to be listed.
+const LISTED_LIMIT: Duration = Duration::from_secs(5);
 /// What a warm browser's own page shows.
 const BLANK: &str = "about:blank";
 
@@ -52,6 +55,8 @@ struct Shared {
     seats: Mutex<Seats>,
     /// How many look at the list. For nobody's eyes no favicon is fetched, which is a request that the site sees.
     lookers: AtomicUsize,
+    /// The contexts that were made here, the latest last: where new tabs belong when there is no other.
+    apart: Mutex<Vec<BrowserContextId>>,
 }
 
 #[derive(Default)]
@@ -59,6 +64,8 @@ struct Seats {
     known: HashMap<TargetId, Seat>,
     /// In the order in which they came to the front, the latest last.
     fronts: Vec<TargetId>,
+    /// The tab in front while some are opened behind it, once for each.
+    held: Vec<TargetId>,
 }
 
 /// What we have of one tab beside what is listed.
@@ -82,6 +89,7 @@ impl Tabs {
             list: watch::Sender::default(),
             seats: Mutex::default(),
             lookers: AtomicUsize::new(0),
+            apart: Mutex::default(),
         });
         let changes = Changes::of(&shared.connection).await?;
         let task = tokio::spawn(run(shared.clone(), changes));
@@ -124,12 +132,56 @@ impl Tabs {
         Ok(())
     }
 
-    /// Opens a tab beside the active one, with the same cookies, and brings it to the front.
-    pub async fn create(&self, url: &str) -> Result<TargetId, CdpError> {
+    /// Opens a tab beside the active one, with the same cookies.
+    pub async fn create(&self, url: &str, place: Place) -> Result<TargetId, CdpError> {
         let list = self.shared.list.borrow().clone();
-        let context = list.active.and_then(|active| list.tabs.iter().find(|tab| tab.id == active)?.context.clone());
-        let command = CreateTarget { url: url.to_owned(), browser_context_id: context, ..CreateTarget::default() };
-        Ok(self.shared.connection.call(command).await?.target_id)
+        let active = list.active.as_ref().and_then(|active| list.get(active));
+        let context = match active {
+            Some(active) => active.context.clone(),
+            None => self.shared.apart().last().cloned(),
+        };
+        let held = active.filter(|_| place == Place::Behind).map(|active| self.shared.hold(&active.id));
+        let command = CreateTarget {
+            url: url.to_owned(),
+            browser_context_id: context,
+            background: held.is_some().then_some(true),
+            ..CreateTarget::default()
+        };
+        let id = self.shared.connection.call(command).await?.target_id;
+        if let Some(held) = held {
+            // Released only when it is listed, or it would come to the front then.
+            let mut listed = self.shared.list.subscribe();
+            let _ = timeout(LISTED_LIMIT, listed.wait_for(|list| list.get(&id).is_some())).await;
+            held.release(&id);
+        }
+        Ok(id)
+    }
+
+    /// Opens a blank tab that shares nothing with any other, where those that are opened later belong too.
+    pub(crate) async fn create_apart(&self) -> Result<TargetId, CdpError> {
+        let connection = &self.shared.connection;
+        let context = connection.call(CreateBrowserContext::default()).await?.browser_context_id;
+        self.shared.apart().push(context.clone());
+        let command =
+            CreateTarget { url: BLANK.to_owned(), browser_context_id: Some(context), ..CreateTarget::default() };
+        Ok(connection.call(command).await?.target_id)
+    }
+
+    /// Where a tab that was opened apart belongs; none when none was.
+    pub(crate) fn apart(&self) -> Option<BrowserContextId> {
+        self.shared.apart().last().cloned()
+    }
+
+    /// Closes what was opened apart before the latest, with all that pages left there.
+    pub(crate) async fn forget_apart(&self) {
+        let latest = self.shared.apart().len().saturating_sub(1);
+        let earlier: Vec<_> = self.shared.apart().drain(..latest).collect();
+        for context in earlier {
+            if let Err(error) = self.shared.connection.call(DisposeBrowserContext { browser_context_id: context }).await
+            {
+                tracing::debug!(%error, "what an earlier tab left was not removed");
+            }
+        }
     }
 
     pub async fn close(&self, tab: &TargetId) -> Result<(), CdpError> {
@@ -143,12 +195,52 @@ impl Tabs {
         self.shared.wake(tab);
     }
 
+    /// Another document, or another place in it, is shown.
+    pub(crate) fn set_url(&self, tab: &TargetId, url: &str) {
+        self.shared.change(tab, |tab| tab.show(url));
+        self.shared.wake(tab);
+    }
+
     pub(crate) fn look(&self) -> Looker {
         self.shared.lookers.fetch_add(1, Ordering::Relaxed);
         for seat in self.shared.seats().known.values() {
             seat.wake.notify_one();
         }
         Looker(self.shared.clone())
+    }
+}
+
+/// Where a new tab is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Front,
+    Behind,
+}
+
+/// Keeps a tab in front while another one is opened.
+struct Held<'a> {
+    shared: &'a Shared,
+    front: TargetId,
+}
+
+impl Held<'_> {
+    /// The new tab is there: it goes behind all others.
+    fn release(self, new: &TargetId) {
+        let mut seats = self.shared.seats();
+        if let Some(place) = seats.fronts.iter().position(|front| front == new) {
+            let new = seats.fronts.remove(place);
+            seats.fronts.insert(0, new);
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut seats = self.shared.seats();
+        if let Some(place) = seats.held.iter().position(|held| *held == self.front) {
+            seats.held.remove(place);
+        }
+        self.shared.choose_active(&seats);
     }
 }
 
@@ -167,6 +259,15 @@ impl Drop for Running {
 impl Shared {
     fn seats(&self) -> MutexGuard<'_, Seats> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apart(&self) -> MutexGuard<'_, Vec<BrowserContextId>> {
+        self.apart.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hold(&self, front: &TargetId) -> Held<'_> {
+        self.seats().held.push(front.clone());
+        Held { shared: self, front: front.clone() }
     }
 
     fn wake(&self, tab: &TargetId) {
@@ -198,10 +299,11 @@ impl Shared {
         self.choose_active(&seats);
     }
 
-    /// The latest of those that came to the front and are listed.
+    /// The one that is held there, or the latest of those that came to the front and are listed.
     fn choose_active(&self, seats: &Seats) {
         self.list.send_if_modified(|list| {
-            let active = seats.fronts.iter().rev().find(|front| list.get(front).is_some()).cloned();
+            let mut fronts = seats.held.iter().rev().chain(seats.fronts.iter().rev());
+            let active = fronts.find(|front| list.get(front).is_some()).cloned();
             let news = list.active != active;
             list.active = active;
             news
@@ -229,7 +331,7 @@ impl Shared {
             }
             stays
         });
-        let Seats { known, fronts } = &mut *seats;
+        let Seats { known, fronts, .. } = &mut *seats;
         fronts.retain(|id| known.contains_key(id));
         self.list.send_if_modified(|list| {
             let gone = list.tabs.iter().any(|tab| !known.contains_key(&tab.id));

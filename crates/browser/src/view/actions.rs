@@ -5,6 +5,7 @@ use super::message::{Act, Clip, ToViewer};
 use super::metrics::Change;
 use super::prompts::Asks;
 use super::stage::Stage;
+use crate::tabs::Place;
 use serde_json::json;
 use vitrine_cdp::protocol::dom::SetFileInputFiles;
 use vitrine_cdp::protocol::input::InsertText;
@@ -18,14 +19,14 @@ use vitrine_cdp::{CdpError, Session};
 const FILES_MAX: usize = 100;
 /// A file's name, as file systems have it.
 const NAME_BYTES_MAX: usize = 255;
-const URL_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const URL_BYTES_MAX: usize = 64 * 1024;
 /// What a person may open: not the machine's files, not the browser's own pages, no script in the page's name.
-const SCHEMES: [&str; 5] = ["http", "https", "data", "blob", "about"];
+pub(crate) const SCHEMES: [&str; 5] = ["http", "https", "data", "blob", "about"];
 /// What Chromium says of a navigation that became a download or gave way to the next one.
-const NO_FAILURE: &str = "net::ERR_ABORTED";
+pub(crate) const NO_FAILURE: &str = "net::ERR_ABORTED";
 
 /// An answer for the viewer alone, or why there is none.
-pub(super) type Done = Result<Option<ToViewer>, String>;
+pub(crate) type Done = Result<Option<ToViewer>, String>;
 
 impl Stage {
     /// Does what a viewer of `tab` asked for.
@@ -35,7 +36,7 @@ impl Stage {
             Act::CloseTab { tab } => done(self.tabs.close(&TargetId(tab)).await),
             Act::NewTab { url } => {
                 let url = url.unwrap_or_else(|| "about:blank".into());
-                done(self.tabs.create(allowed(&url)?).await)
+                done(self.tabs.create(allowed(&url)?, Place::Front).await)
             }
             Act::Dialog { id, accept, text } => self.answer_dialog(&id, accept, text).await,
             Act::Select { id, indices, cancelled } => {
@@ -101,7 +102,7 @@ impl Stage {
         }
     }
 
-    async fn answer_dialog(&self, id: &str, accept: bool, text: Option<String>) -> Done {
+    pub(crate) async fn answer_dialog(&self, id: &str, accept: bool, text: Option<String>) -> Done {
         let prompt = self.prompts.take(id, |asks| matches!(asks, Asks::Dialog(_))).ok_or(TOO_LATE)?;
         done(prompt.root.session.call(HandleJavaScriptDialog { accept, prompt_text: text }).await)
     }

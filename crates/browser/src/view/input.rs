@@ -208,7 +208,7 @@ fn sane(coordinate: f64) -> f64 {
     coordinate.clamp(-COORDINATE_MAX, COORDINATE_MAX)
 }
 
-fn mouse(r#type: DispatchMouseEventType, (x, y): (f64, f64), modifiers: u8) -> DispatchMouseEvent {
+pub(crate) fn mouse(r#type: DispatchMouseEventType, (x, y): (f64, f64), modifiers: u8) -> DispatchMouseEvent {
     DispatchMouseEvent {
         r#type,
         x: sane(x),
@@ -257,7 +257,7 @@ fn finger(point: &Point) -> TouchPoint {
     }
 }
 
-fn key_event(
+pub(crate) fn key_event(
     kind: KeyKind,
     key: String,
     code: String,

@@ -1,8 +1,11 @@
 //! The messages of the live view (`docs/api/live-view.md`), as both sides write them. What a viewer sends is untrusted; what a
 //! server sends was said by pages and is bounded where it is made.
 
+use crate::page::Failure;
 use crate::screen::{Coding, Picture};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use vitrine_model::embed::InteractionMode;
 
 /// Version of the protocol.
 pub const VERSION: u32 = 1;
@@ -46,6 +49,16 @@ pub enum FromViewer {
     },
     Permissions {
         origin: String,
+    },
+    Call {
+        id: String,
+        call_id: Option<String>,
+        method: String,
+        #[serde(default)]
+        args: Vec<Value>,
+    },
+    Interaction {
+        mode: InteractionMode,
     },
     #[serde(untagged)]
     Act(Act),
@@ -284,10 +297,32 @@ pub enum ToViewer {
         origin: String,
         states: Vec<Permitted>,
     },
+    Result {
+        id: String,
+        #[serde(flatten)]
+        outcome: Outcome,
+    },
+    Event {
+        name: String,
+        detail: Value,
+    },
+    Policy {
+        policy: Value,
+        methods: Vec<String>,
+    },
     Error {
         about: String,
         message: String,
     },
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(Deserialize))]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    Value(Value),
+    Error(Failure),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -423,6 +458,11 @@ impl Act {
         }
     }
 
+    /// What changes how the page is shown, and nothing in it.
+    pub(super) fn is_of_the_picture(&self) -> bool {
+        matches!(self, Act::Zoom { .. } | Act::Resize { .. })
+    }
+
     /// What is done to what the keys before it selected, and before the keys after it type.
     pub(super) fn is_clipboard(&self) -> bool {
         matches!(self, Act::Paste { .. } | Act::Copy { .. })
@@ -472,7 +512,6 @@ pub(super) fn frame(picture: &Picture) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
     use std::time::Duration;
 
     const VIEWER: &str = include_str!("../../../../web/fixtures/live-view/viewer.json");

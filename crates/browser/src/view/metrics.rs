@@ -18,12 +18,12 @@ const SCALE: (f64, f64) = (0.5, 4.0);
 const ZOOM: (f64, f64) = (0.25, 5.0);
 
 /// What viewers changed of the tabs' own sizes. Lasts for as long as the tab is attended.
-pub(super) struct Metrics {
+pub(crate) struct Metrics {
     changed: watch::Sender<BTreeMap<TargetId, Shape>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// As it was before the first change.
     natural: (i64, i64),
     resized: Option<(i64, i64)>,
@@ -32,7 +32,7 @@ pub(super) struct Shape {
 }
 
 /// A change that a viewer asks for.
-pub(super) enum Change {
+pub(crate) enum Change {
     Zoom(f64),
     Resize(u32, u32, f64),
     Reset,
@@ -45,6 +45,11 @@ impl Metrics {
 
     pub fn watch(&self) -> watch::Receiver<BTreeMap<TargetId, Shape>> {
         self.changed.subscribe()
+    }
+
+    /// Pixels of the picture for one of the page.
+    pub fn zoom(&self, tab: &TargetId) -> f64 {
+        self.changed.borrow().get(tab).map_or(1.0, |shape| shape.zoom)
     }
 
     /// The sessions that hold the changes are gone, and the changes with them.
@@ -106,7 +111,7 @@ fn plain(width: i64, height: i64, scale: f64) -> SetDeviceMetricsOverride {
 }
 
 /// What a viewer is told of a tab's size.
-pub(super) fn viewport(tab: &TargetId, (width, height): (f64, f64), shape: Option<Shape>) -> ToViewer {
+pub(crate) fn viewport(tab: &TargetId, (width, height): (f64, f64), shape: Option<Shape>) -> ToViewer {
     let (scale, zoom) = shape.map_or((1.0, 1.0), |shape| (shape.scale, shape.zoom));
     ToViewer::Viewport { tab: tab.0.clone(), width, height, scale, zoom }
 }

@@ -4,17 +4,18 @@
 //! may act was decided before. Promises that a viewer without control changes nothing, that a slow viewer holds up nobody, that
 //! all queues are bounded, and that a browser nobody watches with control behaves as if none of this were there.
 
-mod actions;
-mod attend;
-mod input;
+pub(crate) mod actions;
+pub(crate) mod attend;
+pub(crate) mod input;
 mod keys;
-mod message;
+pub(crate) mod message;
 mod metrics;
+pub(crate) mod pace;
 mod permissions;
-mod prompts;
-mod stage;
+pub(crate) mod prompts;
+pub(crate) mod stage;
 mod tell;
-mod viewer;
+pub(crate) mod viewer;
 
 pub use message::{Download, DownloadState};
 pub use viewer::Left;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::tabs::Tabs;
+use vitrine_model::embed::Policy;
 
 /// What a viewing needs to know of its session.
 #[derive(Clone, Debug)]
@@ -34,6 +36,20 @@ pub struct Setup {
     pub session: String,
     /// The folder, as the browser sees it, in which `uploads/NAME` of the session's files lies.
     pub uploads: String,
+    /// The folder, as the browser sees it, into which pages download.
+    pub downloads: String,
+    /// Where a person's query is searched for: an address with `{query}` in it.
+    pub search: String,
+    pub policy: Policy,
+}
+
+/// What a viewer may do beside looking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// It may act.
+    pub control: bool,
+    /// It may call the embed API's methods, as far as the policy goes.
+    pub calls: bool,
 }
 
 /// How many look.
@@ -56,16 +72,28 @@ impl Viewing {
     /// Must be called within a runtime. Nothing is asked of the browser before the first viewer comes.
     pub fn new(tabs: Tabs, setup: Setup) -> Viewing {
         let stage = Arc::new(Stage::new(tabs, setup));
-        let attending = tokio::spawn(attend::run(stage.clone()));
+        let attending = tokio::spawn({
+            let stage = stage.clone();
+            async move {
+                let told = stage.chronicle.follow(&stage.tabs, stage.prompts.watch());
+                tokio::join!(attend::run(stage.clone()), told)
+            }
+        });
         Viewing { stage, _attending: Arc::new(Running(attending.abort_handle())) }
     }
 
-    /// Serves one viewer until it leaves, breaks the protocol or the browser is gone. With `control` it may act.
-    pub async fn serve<S>(&self, stream: S, control: bool) -> Left
+    /// Serves one viewer until it leaves, breaks the protocol or the browser is gone.
+    pub async fn serve<S>(&self, stream: S, rights: Rights) -> Left
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        viewer::serve(&self.stage, stream, control).await
+        viewer::serve(&self.stage, stream, rights).await
+    }
+
+    /// Another policy: all who may call are told of it at once.
+    pub async fn set_policy(&self, policy: Policy) {
+        self.stage.policy.send_replace(Arc::new(policy));
+        self.stage.permit_downloads().await;
     }
 
     /// How many look, and how that changes.

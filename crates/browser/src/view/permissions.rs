@@ -34,7 +34,7 @@ const QUERY: &str = "async (origin, names) => location.origin === origin ? Promi
     navigator.permissions.query({ name }).then(({ state }) => state, () => null))) : []";
 
 #[derive(Default)]
-pub(super) struct Permissions {
+pub(crate) struct Permissions {
     set: Mutex<HashMap<String, HashMap<&'static str, PermissionState>>>,
 }
 

@@ -12,12 +12,12 @@ use vitrine_cdp::protocol::runtime::ExecutionContextId;
 use vitrine_cdp::protocol::target::TargetId;
 
 /// The open ones, oldest first.
-pub(super) struct Prompts {
+pub(crate) struct Prompts {
     next: AtomicU64,
     open: watch::Sender<Vec<Arc<Prompt>>>,
 }
 
-pub(super) struct Prompt {
+pub(crate) struct Prompt {
     pub id: String,
     pub tab: TargetId,
     /// Where it is asked and answered.
@@ -25,7 +25,7 @@ pub(super) struct Prompt {
     pub asks: Asks,
 }
 
-pub(super) enum Asks {
+pub(crate) enum Asks {
     Dialog(Dialog),
     Select {
         frame: FrameId,
@@ -91,6 +91,10 @@ impl Prompt {
             Asks::Dialog(_) => false,
             Asks::Select { frame, .. } | Asks::Chooser { frame, .. } => frame == of,
         }
+    }
+
+    pub fn is_dialog(&self) -> bool {
+        matches!(self.asks, Asks::Dialog(_))
     }
 
     pub fn opened(&self) -> ToViewer {

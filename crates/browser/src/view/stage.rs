@@ -6,17 +6,20 @@ use super::metrics::Metrics;
 use super::permissions::Permissions;
 use super::prompts::Prompts;
 use super::{Setup, Viewers};
+use crate::downloads;
+use crate::page::{Chronicle, Memory};
 use crate::tabs::{Tabs, bounded};
 use std::sync::Arc;
 use tokio::sync::watch;
 use vitrine_cdp::Session;
 use vitrine_cdp::protocol::target::TargetId;
+use vitrine_model::embed::Policy;
 
 /// The latest downloads, which a viewer that comes is told of.
 const DOWNLOADS_KEPT_MAX: usize = 100;
 const DOWNLOAD_TEXT_BYTES_MAX: usize = 4096;
 
-pub(super) struct Stage {
+pub(crate) struct Stage {
     pub tabs: Tabs,
     pub setup: Setup,
     pub prompts: Prompts,
@@ -25,17 +28,25 @@ pub(super) struct Stage {
     pub permissions: Permissions,
     pub viewers: watch::Sender<Viewers>,
     pub downloads: watch::Sender<Vec<Arc<Download>>>,
+    /// What callers may do, and pages.
+    pub policy: watch::Sender<Arc<Policy>>,
+    pub chronicle: Chronicle,
+    pub memory: Memory,
 }
 
 /// One viewer's place among those that are counted.
-pub(super) struct Seated<'a> {
+pub(crate) struct Seated<'a> {
     stage: &'a Stage,
     control: bool,
 }
 
 impl Stage {
     pub fn new(tabs: Tabs, setup: Setup) -> Stage {
+        let policy = watch::Sender::new(Arc::new(setup.policy.clone()));
         Stage {
+            policy,
+            chronicle: Chronicle::new(),
+            memory: Memory::default(),
             tabs,
             setup,
             prompts: Prompts::new(),
@@ -75,6 +86,16 @@ impl Stage {
                 kept.push(download);
             }
         });
+    }
+
+    /// Lets pages that were opened apart download as the policy says: the rest of the browser has been told already.
+    pub async fn permit_downloads(&self) {
+        let Some(context) = self.tabs.apart() else { return };
+        let allowed = self.policy.borrow().downloads;
+        let folder = allowed.then_some(self.setup.downloads.as_str());
+        if let Err(error) = downloads::permit(self.tabs.connection(), Some(context), folder).await {
+            tracing::debug!(%error, "a context was not told where downloads go");
+        }
     }
 
     /// Where a tab takes input: the session that attends it, or ours while it is not attended yet.

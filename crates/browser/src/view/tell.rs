@@ -6,6 +6,7 @@ use super::message::{Code, Download, Rect, TabShown, ToViewer, VERSION};
 use super::metrics::{Shape, viewport};
 use super::prompts::Prompt;
 use super::viewer::{Left, Viewer};
+use crate::page;
 use crate::screen::{Geometry, Screen};
 use crate::tabs::TabList;
 use std::sync::Arc;
@@ -48,6 +49,9 @@ pub(super) async fn tell(viewer: &Viewer<'_>, coding: Code) -> Left {
     let count = viewers.borrow().all;
     let session = stage.setup.session.clone();
     viewer.send(&ToViewer::Hello { version: VERSION, session, mode: viewer.mode(), coding, viewers: count }).await;
+    if let Some(caller) = &viewer.caller {
+        viewer.send(&page::policy(caller)).await;
+    }
     let mut told = Told::nothing(count);
     let mut watched: Option<Watched> = None;
     loop {

@@ -3,24 +3,29 @@
 
 use super::actions::Done;
 use super::input::Hands;
-use super::message::{Act, Code, FromViewer, MESSAGE_BYTES_MAX, Mode, PASTE_BYTES_MAX, ToViewer, VERSION, frame};
+use super::message::{
+    Act, Code, FromViewer, MESSAGE_BYTES_MAX, Mode, Outcome, PASTE_BYTES_MAX, ToViewer, VERSION, frame,
+};
+use super::pace::Pace;
 use super::stage::Stage;
-use super::tell;
+use super::{Rights, tell};
+use crate::page::{self, Asked, CALLS_WAITING_MAX, Caller, Failure};
 use crate::screen::Wants;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use vitrine_cdp::protocol::target::TargetId;
+use vitrine_model::embed::InteractionMode;
 
 /// Pictures that a viewer has not acknowledged; more are not sent.
 pub const PICTURES_IN_FLIGHT_MAX: usize = 6;
@@ -52,9 +57,11 @@ pub enum Left {
 }
 
 /// What is known of one viewer.
-pub(super) struct Viewer<'a> {
+pub(crate) struct Viewer<'a> {
     pub stage: &'a Stage,
     control: bool,
+    /// Who it is when it calls; none when it may not.
+    pub caller: Option<Caller>,
     outbox: mpsc::Sender<Message>,
     wishes: watch::Sender<Wishes>,
     flight: Mutex<VecDeque<u32>>,
@@ -63,7 +70,7 @@ pub(super) struct Viewer<'a> {
 
 /// What a viewer wants to see.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Wishes {
+pub(crate) struct Wishes {
     /// None follows the active tab.
     pub tab: Option<TargetId>,
     coding: Code,
@@ -72,7 +79,7 @@ pub(super) struct Wishes {
     refreshes: u64,
 }
 
-pub(super) async fn serve<S>(stage: &Stage, stream: S, control: bool) -> Left
+pub(super) async fn serve<S>(stage: &Arc<Stage>, stream: S, rights: Rights) -> Left
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -90,8 +97,10 @@ where
     };
     let (outbox, queue) = mpsc::channel(OUTBOX_MAX);
     let wishes = watch::Sender::new(Wishes { tab: None, coding, visible: true, refreshes: 0 });
-    let viewer = Viewer { stage, control, outbox, wishes, flight: Mutex::default(), landed: Notify::new() };
-    let _seat = stage.seat(control);
+    let caller = rights.calls.then(|| Caller::new(stage.clone()));
+    let (flight, landed) = (Mutex::default(), Notify::new());
+    let viewer = Viewer { stage, control: rights.control, caller, outbox, wishes, flight, landed };
+    let _seat = stage.seat(rights.control);
     let _looker = stage.tabs.look();
     let (sink, incoming) = socket.split();
     let mut sink = sink;
@@ -99,6 +108,7 @@ where
         left = viewer.hear(incoming) => left,
         left = tell::tell(&viewer, coding) => left,
         left = viewer.show() => left,
+        left = page::narrate(&viewer) => left,
         left = write(&mut sink, queue) => left,
         _ = stage.tabs.connection().closed() => Left::Browser,
     };
@@ -190,13 +200,18 @@ impl Viewer<'_> {
     {
         let mut hands = Hands::default();
         let mut actions: FuturesUnordered<BoxFuture<'_, (&'static str, Done)>> = FuturesUnordered::new();
-        let mut pace = Pace::new();
+        let mut calls: FuturesUnordered<BoxFuture<'_, ToViewer>> = FuturesUnordered::new();
+        let mut pace = Pace::new(MESSAGES_PER_SECOND_MAX);
         let mut refreshed = Instant::now() - REFRESH_PAUSE;
         loop {
             let text = tokio::select! {
                 () = hands.settle() => continue,
                 Some(done) = actions.next() => {
                     self.answer(done).await;
+                    continue;
+                }
+                Some(result) = calls.next() => {
+                    self.send(&result).await;
                     continue;
                 }
                 message = incoming.next() => match message {
@@ -242,10 +257,24 @@ impl Viewer<'_> {
                         actions.push(self.permissions(tab, origin).boxed());
                     }
                 }
+                FromViewer::Call { id, call_id, method, args } => {
+                    let asked = Asked { call_id, method, args };
+                    match &self.caller {
+                        None => self.error("call", "this viewer may not call").await,
+                        Some(_) if calls.len() >= CALLS_WAITING_MAX => {
+                            self.send(&ToViewer::Result { id, outcome: Outcome::Error(Failure::busy()) }).await;
+                        }
+                        Some(caller) => calls.push(call(caller, id, asked).boxed()),
+                    }
+                }
+                FromViewer::Interaction { mode } => match &self.caller {
+                    None => self.error("interaction", "this viewer may not call").await,
+                    Some(caller) => drop(caller.mode.send_if_modified(|now| std::mem::replace(now, mode) != mode)),
+                },
                 FromViewer::Act(act) => {
                     let about = act.name();
-                    if !self.control {
-                        self.error(about, "this viewer may only look").await;
+                    if let Some(why) = self.refusal(&act) {
+                        self.error(about, why).await;
                     } else if act.is_input() {
                         if let Some(why) = self.hand(&mut hands, &mut actions, act) {
                             self.error(about, why).await;
@@ -262,6 +291,25 @@ impl Viewer<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Why it may not do what it asks for; none when it may.
+    fn refusal(&self, act: &Act) -> Option<&'static str> {
+        if !self.control {
+            return Some("this viewer may only look");
+        }
+        let is_hands_off = self.caller.as_ref().is_some_and(|caller| caller.mode() == InteractionMode::ViewOnly);
+        if is_hands_off && !act.is_of_the_picture() {
+            return Some("this page is shown to be looked at");
+        }
+        let policy = self.stage.policy.borrow();
+        match act {
+            Act::Files { cancelled: false, .. } if !policy.uploads => Some("the policy does not allow uploads"),
+            Act::Paste { .. } | Act::Copy { .. } if !policy.clipboard => {
+                Some("the policy does not allow the clipboard")
+            }
+            _ => None,
         }
     }
 
@@ -354,6 +402,15 @@ impl Viewer<'_> {
     }
 }
 
+/// Makes a call; says what came of it.
+async fn call(caller: &Caller, id: String, asked: Asked) -> ToViewer {
+    let outcome = match caller.answer(asked).await {
+        Ok(value) => Outcome::Value(value),
+        Err(failure) => Outcome::Error(failure),
+    };
+    ToViewer::Result { id, outcome }
+}
+
 /// Waits for the input before an action and for the action itself, so that what comes after finds it done. Not for ever: the
 /// page may hang, and this viewer may be the one who can help it.
 async fn done_in_order(
@@ -370,27 +427,5 @@ async fn done_in_order(
     tokio::select! {
         done = action => Some(done),
         () = &mut limit => None,
-    }
-}
-
-/// Slows down who says too much.
-struct Pace {
-    since: Instant,
-    heard: u32,
-}
-
-impl Pace {
-    fn new() -> Pace {
-        Pace { since: Instant::now(), heard: 0 }
-    }
-
-    async fn keep(&mut self) {
-        if self.since.elapsed() >= Duration::from_secs(1) {
-            *self = Pace::new();
-        }
-        self.heard += 1;
-        if self.heard > MESSAGES_PER_SECOND_MAX {
-            sleep_until(self.since + Duration::from_secs(1)).await;
-        }
     }
 }

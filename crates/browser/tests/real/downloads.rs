@@ -5,7 +5,7 @@ use crate::site::{Reply, path, site};
 use crate::{BUILDS, SOON, evaluate, open, start};
 use tokio::time::timeout;
 use vitrine_browser::Host;
-use vitrine_browser::downloads::{Download, Downloads, State, allow};
+use vitrine_browser::downloads::{Download, Downloads, State, permit};
 use vitrine_cdp::protocol::browser::{BrowserContextId, SetDownloadBehavior, SetDownloadBehaviorBehavior};
 use vitrine_cdp::protocol::page::Navigate;
 use vitrine_cdp::protocol::target::CreateTarget;
@@ -80,7 +80,7 @@ async fn a_file_is_found_wherever_a_client_has_it_put() {
         let ours = browser.connection().await.expect("connection");
         let folder = host.folder("downloads");
         let mut downloads = Downloads::watch(&ours);
-        allow(&ours, &folder).await.expect("allowed");
+        permit(&ours, None, Some(&folder)).await.expect("allowed");
         let page = open(&ours, format!("http://127.0.0.1:{port}/")).await;
 
         download(&page, "/file").await;
@@ -113,7 +113,7 @@ async fn a_file_is_found_wherever_a_client_has_it_put() {
         assert_eq!(elsewhere.path, Some(format!("{theirs}/{}", elsewhere.guid)), "{build:?}");
 
         client.close().await;
-        allow(&ours, &folder).await.expect("allowed again");
+        permit(&ours, None, Some(&folder)).await.expect("allowed again");
         download(&page, "/file").await;
         let again = ended(&mut downloads).await;
         assert!(again.path.as_deref().is_some_and(|path| path.starts_with(&folder)), "{again:?}");
@@ -131,7 +131,7 @@ async fn one_under_way_is_told_with_what_has_come() {
     let browser = start(&host, &host.launch(vitrine_browser::Build::HeadlessShell)).await;
     let ours = browser.connection().await.expect("connection");
     let mut downloads = Downloads::watch(&ours);
-    allow(&ours, &host.folder("downloads")).await.expect("allowed");
+    permit(&ours, None, Some(&host.folder("downloads"))).await.expect("allowed");
     let page = open(&ours, format!("http://127.0.0.1:{port}/")).await;
     download(&page, "/slow").await;
     let begun = timeout(SOON, downloads.next()).await.expect("in time").expect("a download");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vitrine_browser::recording::{Recording, finalise};
 use vitrine_browser::screen::Settings;
-use vitrine_browser::tabs::Tabs;
+use vitrine_browser::tabs::{Place, Tabs};
 use vitrine_browser::{Browser, Build};
 use vitrine_cdp::protocol::page::Navigate;
 
@@ -56,7 +56,7 @@ async fn a_session_is_recorded_from_tab_to_tab_in_true_time() {
     pass(4.0).await;
     let core = (processor_s() - before) / 4.0;
     println!("{core:.2} of a core while it moves");
-    tabs.create(STILL).await.expect("a tab");
+    tabs.create(STILL, Place::Front).await.expect("a tab");
     // A screen that seems still is looked at once more.
     pass(3.0).await;
     let bytes = || std::fs::metadata(&path).expect("a file").len();

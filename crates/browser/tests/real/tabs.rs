@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use vitrine_browser::screen::Settings;
-use vitrine_browser::tabs::{TabList, Tabs};
+use vitrine_browser::tabs::{Place, TabList, Tabs};
 use vitrine_cdp::protocol::page::Navigate;
 use vitrine_cdp::protocol::runtime::Evaluate;
 use vitrine_cdp::protocol::target::{CloseTarget, CreateTarget};
@@ -82,7 +82,7 @@ async fn the_list_follows_what_is_opened_changed_activated_and_closed() {
         };
         let elsewhere = client.call(elsewhere).await.expect("a page").target_id;
         until(&mut list, "another context's tab", |list| list.active.as_ref() == Some(&elsewhere)).await;
-        let beside = tabs.create("about:blank").await.expect("a tab");
+        let beside = tabs.create("about:blank", Place::Front).await.expect("a tab");
         let listed = until(&mut list, "a tab beside it", |list| list.active.as_ref() == Some(&beside)).await;
         assert_eq!(listed.get(&beside).expect("listed").context, Some(context), "{build:?}");
 

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod dom;
 pub mod emulation;
+pub mod fetch;
 pub mod input;
 pub mod inspector;
 pub mod network;

@@ -852,6 +852,41 @@ pub enum DeviceBoundSessionWithUsageUsage {
     Unlisted(String),
 }
 
+/// Network level fetch failure reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ErrorReason {
+    #[serde(rename = "Failed")]
+    Failed,
+    #[serde(rename = "Aborted")]
+    Aborted,
+    #[serde(rename = "TimedOut")]
+    TimedOut,
+    #[serde(rename = "AccessDenied")]
+    AccessDenied,
+    #[serde(rename = "ConnectionClosed")]
+    ConnectionClosed,
+    #[serde(rename = "ConnectionReset")]
+    ConnectionReset,
+    #[serde(rename = "ConnectionRefused")]
+    ConnectionRefused,
+    #[serde(rename = "ConnectionAborted")]
+    ConnectionAborted,
+    #[serde(rename = "ConnectionFailed")]
+    ConnectionFailed,
+    #[serde(rename = "NameNotResolved")]
+    NameNotResolved,
+    #[serde(rename = "InternetDisconnected")]
+    InternetDisconnected,
+    #[serde(rename = "AddressUnreachable")]
+    AddressUnreachable,
+    #[serde(rename = "BlockedByClient")]
+    BlockedByClient,
+    #[serde(rename = "BlockedByResponse")]
+    BlockedByResponse,
+    #[serde(untagged)]
+    Unlisted(String),
+}
+
 /// A cookie should have been blocked by 3PCD but is exempted and stored from a response with the
 /// corresponding reason. A cookie could only have at most one exemption reason.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -479,6 +479,32 @@ impl crate::Event for FrameStartedLoading {
     const METHOD: &'static str = "Page.frameStartedLoading";
 }
 
+/// Fired when a navigation starts. This event is fired for both
+/// renderer-initiated and browser-initiated navigations. For renderer-initiated
+/// navigations, the event is fired after `frameRequestedNavigation`.
+/// Navigation may still be cancelled after the event is issued. Multiple events
+/// can be fired for a single navigation, for example, when a same-document
+/// navigation becomes a cross-document navigation (such as in the case of a
+/// frameset).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrameStartedNavigating {
+    /// ID of the frame that is being navigated.
+    pub frame_id: FrameId,
+    /// The URL the navigation started with. The final URL can be different.
+    pub url: String,
+    /// Loader identifier. Even though it is present in case of same-document
+    /// navigation, the previously committed loaderId would not change unless
+    /// the navigation changes from a same-document to a cross-document
+    /// navigation.
+    pub loader_id: super::network::LoaderId,
+    pub navigation_type: FrameStartedNavigatingNavigationType,
+}
+
+impl crate::Event for FrameStartedNavigating {
+    const METHOD: &'static str = "Page.frameStartedNavigating";
+}
+
 /// Fired when frame has stopped loading.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -531,6 +557,22 @@ pub struct JavascriptDialogOpening {
 
 impl crate::Event for JavascriptDialogOpening {
     const METHOD: &'static str = "Page.javascriptDialogOpening";
+}
+
+/// Fired when same-document navigation happens, e.g. due to history API usage or anchor navigation.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NavigatedWithinDocument {
+    /// Id of the frame.
+    pub frame_id: FrameId,
+    /// Frame's new url.
+    pub url: String,
+    /// Navigation type
+    pub navigation_type: NavigatedWithinDocumentNavigationType,
+}
+
+impl crate::Event for NavigatedWithinDocument {
+    const METHOD: &'static str = "Page.navigatedWithinDocument";
 }
 
 /// Compressed image data requested by the `startScreencast`.
@@ -834,6 +876,41 @@ pub enum FrameDetachedReason {
     Remove,
     #[serde(rename = "swap")]
     Swap,
+    #[serde(untagged)]
+    Unlisted(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FrameStartedNavigatingNavigationType {
+    #[serde(rename = "reload")]
+    Reload,
+    #[serde(rename = "reloadBypassingCache")]
+    ReloadBypassingCache,
+    #[serde(rename = "restore")]
+    Restore,
+    #[serde(rename = "restoreWithPost")]
+    RestoreWithPost,
+    #[serde(rename = "historySameDocument")]
+    HistorySameDocument,
+    #[serde(rename = "historyDifferentDocument")]
+    HistoryDifferentDocument,
+    #[serde(rename = "sameDocument")]
+    SameDocument,
+    #[serde(rename = "differentDocument")]
+    DifferentDocument,
+    #[serde(untagged)]
+    Unlisted(String),
+}
+
+/// Navigation type
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NavigatedWithinDocumentNavigationType {
+    #[serde(rename = "fragment")]
+    Fragment,
+    #[serde(rename = "historyApi")]
+    HistoryApi,
+    #[serde(rename = "other")]
+    Other,
     #[serde(untagged)]
     Unlisted(String),
 }

@@ -39,6 +39,39 @@ impl crate::Command for CloseTarget {
     type Response = crate::Nothing;
 }
 
+/// Creates a new empty BrowserContext. Similar to an incognito profile but you can have more than
+/// one.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateBrowserContext {
+    /// If specified, disposes this context when debugging session disconnects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dispose_on_detach: Option<bool>,
+    /// Proxy server, similar to the one passed to --proxy-server
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_server: Option<String>,
+    /// Proxy bypass list, similar to the one passed to --proxy-bypass-list
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_bypass_list: Option<String>,
+    /// An optional list of origins to grant unlimited cross-origin access to.
+    /// Parts of the URL other than those constituting origin are ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origins_with_universal_network_access: Option<Vec<String>>,
+}
+
+/// What `Target.createBrowserContext` answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateBrowserContextResponse {
+    /// The id of the context created.
+    pub browser_context_id: super::browser::BrowserContextId,
+}
+
+impl crate::Command for CreateBrowserContext {
+    const METHOD: &'static str = "Target.createBrowserContext";
+    type Response = CreateBrowserContextResponse;
+}
+
 /// Creates a new page.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -116,6 +149,19 @@ pub struct DetachFromTarget {
 
 impl crate::Command for DetachFromTarget {
     const METHOD: &'static str = "Target.detachFromTarget";
+    type Response = crate::Nothing;
+}
+
+/// Deletes a BrowserContext. All the belonging pages will be closed without calling their
+/// beforeunload hooks.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisposeBrowserContext {
+    pub browser_context_id: super::browser::BrowserContextId,
+}
+
+impl crate::Command for DisposeBrowserContext {
+    const METHOD: &'static str = "Target.disposeBrowserContext";
     type Response = crate::Nothing;
 }
 

@@ -147,7 +147,7 @@ impl Maker {
             .map_err(|error| StartError::failed("attach to the capsule's browser", error))?;
         let adopted = BrowserCapsule { capsule, host, browser, egress, maker: self.clone(), tabs: Default::default() };
         // What the last node allowed went with its connection.
-        adopted.allow_downloads().await?;
+        adopted.permit_downloads(true).await?;
         Ok(adopted)
     }
 
@@ -166,7 +166,7 @@ impl Maker {
             .await
             .map_err(|error| StartError::failed("start a browser", error))?;
         let made = BrowserCapsule { capsule, host, browser, egress, maker: self.clone(), tabs: Default::default() };
-        made.allow_downloads().await?;
+        made.permit_downloads(true).await?;
         made.restore(cookies).await?;
         Ok(made)
     }
@@ -272,12 +272,13 @@ impl BrowserCapsule {
         cookies.restore(&connection).await.map_err(|error| failed(error.to_string()))
     }
 
-    /// Lets pages download for clients that say nothing of it: before the first client comes and when the last has left, so that
+    /// Lets pages download for clients that say nothing of it, or keeps them from it: before the first client comes and when the last has left, so that
     /// no client's own choice is taken back.
-    pub(crate) async fn allow_downloads(&self) -> Result<(), StartError> {
-        let failed = |error: String| StartError::failed("let pages download", error);
+    pub(crate) async fn permit_downloads(&self, allowed: bool) -> Result<(), StartError> {
+        let failed = |error: String| StartError::failed("say whether pages may download", error);
         let connection = self.connection().await.map_err(|error| failed(error.to_string()))?;
-        downloads::allow(&connection, DOWNLOADS).await.map_err(|error| failed(error.to_string()))
+        let folder = allowed.then_some(DOWNLOADS);
+        downloads::permit(&connection, None, folder).await.map_err(|error| failed(error.to_string()))
     }
 
     /// The browser's downloads from now on.

@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use vitrine_browser::DEVTOOLS_PORT;
 use vitrine_browser::captcha::Solve;
+use vitrine_browser::view::Rights;
 use vitrine_model::wire::{DialError, EgressBytes, Purpose, StepKind};
 use vitrine_model::{BrowserSpec, EndReason, EpochMs, Status};
 
@@ -119,7 +120,7 @@ impl Body for BrowserRun {
                 never = &mut work => never,
                 () = at(downloads_again) => {
                     downloads_again = None;
-                    if let Err(error) = browser.allow_downloads().await {
+                    if let Err(error) = self.carried.permit_downloads(browser).await {
                         tracing::debug!(session = %run.assignment.session, %error, "a browser was not told again where downloads go");
                     }
                 }
@@ -188,14 +189,14 @@ impl BrowserRun {
         }
     }
 
-    async fn view(self: Arc<Self>, visit: Visit, control: bool) -> Result<ClientStream, DialError> {
-        let guard = visit.door.enter(control);
+    async fn view(self: Arc<Self>, visit: Visit, rights: Rights) -> Result<ClientStream, DialError> {
+        let guard = visit.door.enter(rights.control);
         let unreachable = |error: String| DialError::Unreachable(format!("the browser cannot be looked at: {error}"));
         let viewing = timeout(DIAL_LIMIT, self.carried.viewing(&self.browser)).await;
         let viewing = viewing.map_err(|late| unreachable(late.to_string()))?;
         let viewing = viewing.map_err(|error| unreachable(error.to_string()))?;
         Ok(visit.answer(Some(guard), |stream| async move {
-            let left = viewing.serve(stream, control).await;
+            let left = viewing.serve(stream, rights).await;
             tracing::debug!(%left, "a viewer is no longer served");
         }))
     }
@@ -220,7 +221,9 @@ impl Reached for BrowserRun {
         Box::pin(async move {
             match visit.purpose {
                 Purpose::Client | Purpose::Discovery => self.devtools(visit).await,
-                Purpose::View { control, .. } => Ok((self.view(visit, control).await?, VIEW_PATH.into())),
+                Purpose::View { control, calls } => {
+                    Ok((self.view(visit, Rights { control, calls }).await?, VIEW_PATH.into()))
+                }
                 Purpose::Run => {
                     let router = interface::browser::router(visit.shared.clone(), self);
                     Ok((visit.answer(None, |stream| interface::serve(router, stream)), String::new()))

@@ -291,6 +291,7 @@ fn carried(config: &Config) -> CarriedConfig {
         stealth_language: config.stealth.language.clone(),
         stealth_timezone: config.stealth.timezone.clone(),
         solver: solver.map(|url| Solver { url, secret: config.captcha.solver_secret.clone() }),
+        ..CarriedConfig::default()
     }
 }
 

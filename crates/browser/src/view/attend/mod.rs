@@ -7,12 +7,13 @@
 mod report;
 mod root;
 
-pub(super) use root::Root;
+pub(crate) use root::Root;
 
 use super::Viewers;
 use super::message::Rect;
 use super::prompts::Prompts;
 use super::stage::Stage;
+use crate::page::Life;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,28 +36,29 @@ const LINGER: Duration = Duration::from_secs(10);
 const DETACH_LIMIT: Duration = Duration::from_secs(2);
 
 /// The tabs that are attended now, and what they report.
-pub(super) struct Attendance {
-    attended: Mutex<HashMap<TargetId, Arc<Attended>>>,
+pub(crate) struct Attendance {
+    attended: watch::Sender<HashMap<TargetId, Arc<Attended>>>,
     pub reports: watch::Sender<BTreeMap<TargetId, Report>>,
 }
 
 /// What viewers of a tab are told beside its picture. Coordinates are those of the page.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub cursor: Option<&'static str>,
     pub focus: Option<Focus>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Focus {
+pub(crate) struct Focus {
     pub editable: bool,
     pub caret: Option<Rect>,
 }
 
 /// One tab that is attended.
-pub(super) struct Attended {
+pub(crate) struct Attended {
     tab: TargetId,
     pub page: Session,
+    pub life: watch::Sender<Life>,
     frames: Mutex<Frames>,
 }
 
@@ -76,15 +78,19 @@ struct World {
 
 impl Attendance {
     pub fn new() -> Attendance {
-        Attendance { attended: Mutex::default(), reports: watch::Sender::default() }
+        Attendance { attended: watch::Sender::default(), reports: watch::Sender::default() }
     }
 
     pub fn of(&self, tab: &TargetId) -> Option<Arc<Attended>> {
-        self.table().get(tab).cloned()
+        self.attended.borrow().get(tab).cloned()
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<TargetId, Arc<Attended>>> {
-        self.attended.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until a tab is attended and heard; none when nothing is attended any more.
+    pub async fn ready(&self, tab: &TargetId) -> Option<Arc<Attended>> {
+        let mut table = self.attended.subscribe();
+        let attended = table.wait_for(|table| table.contains_key(tab)).await.ok()?.get(tab).cloned()?;
+        attended.life.subscribe().wait_for(|life| life.ready).await.ok()?;
+        Some(attended)
     }
 
     fn report(&self, tab: &TargetId, change: impl FnOnce(&mut Report)) {

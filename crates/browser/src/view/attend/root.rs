@@ -2,6 +2,7 @@
 
 use super::report::{self, Told};
 use super::{Attended, FRAMES_MAX, Frames, SCRIPT_LIMIT, World, main_frame};
+use crate::page::{Life, Teller, listen};
 use crate::tabs::{WORLD, bounded};
 use crate::view::message::{Dialog, DialogKind};
 use crate::view::prompts::Asks;
@@ -33,7 +34,7 @@ const ACCEPT_MAX: usize = 64;
 const DEPTH_MAX: usize = 16;
 
 /// A frame that has a session: a page's main frame, or one in a process of its own.
-pub(in crate::view) struct Root {
+pub(crate) struct Root {
     pub session: Session,
     frame: FrameId,
     parent: Option<Arc<Root>>,
@@ -53,15 +54,23 @@ pub(super) async fn attend(stage: Arc<Stage>, tab: TargetId, mut ending: watch::
         Ok(page) => page,
         Err(error) => return tracing::debug!(%error, "could not attend a tab"),
     };
-    let attended = Arc::new(Attended { tab: tab.clone(), page: page.clone(), frames: Mutex::default() });
-    stage.attendance.table().insert(tab.clone(), attended.clone());
+    let attended = Arc::new(Attended {
+        tab: tab.clone(),
+        page: page.clone(),
+        life: watch::Sender::new(Life::default()),
+        frames: Mutex::default(),
+    });
+    stage.attendance.attended.send_modify(|table| drop(table.insert(tab.clone(), attended.clone())));
+    let heard = listen(&page);
     let root = Arc::new(Root { session: page.clone(), frame: main_frame(&tab), parent: None });
-    let place = Arc::new(Place { stage: stage.clone(), attended, tab: tab.clone() });
+    let place = Arc::new(Place { stage: stage.clone(), attended: attended.clone(), tab: tab.clone() });
+    let teller =
+        Teller { chronicle: &stage.chronicle, tabs: &stage.tabs, tab: &tab, page: &page, life: &attended.life };
     tokio::select! {
-        () = follow(place, root) => {}
+        ((), ()) = async { tokio::join!(follow(place, root), teller.follow(heard)) } => {}
         _ = ending.changed() => {}
     }
-    stage.attendance.table().remove(&tab);
+    stage.attendance.attended.send_modify(|table| drop(table.remove(&tab)));
     stage.attendance.reports.send_if_modified(|reports| reports.remove(&tab).is_some());
     stage.prompts.close(|prompt| prompt.tab == tab);
     // Fails when the tab is gone, and then there is nothing to leave.
@@ -263,6 +272,9 @@ impl Place {
         .await;
         if let Err(error) = asked {
             tracing::debug!(%error, "a tab is not attended in full");
+        }
+        if root.parent.is_none() {
+            self.attended.life.send_modify(|life| life.ready = true);
         }
         self.install_all(root).await;
     }

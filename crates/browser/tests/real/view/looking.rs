@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use vitrine_browser::Build;
-use vitrine_browser::view::{Download, DownloadState, Left, Viewers};
+use vitrine_browser::view::{Download, DownloadState, Left, Rights, Viewers};
 use vitrine_cdp::protocol::page::Navigate;
 
 #[tokio::test]
 async fn a_viewer_is_greeted_and_shown_the_tab_at_once() {
     let scene = Scene::open(Build::HeadlessShell, "<title>Hello <b></title>x").await;
-    let mut viewer = scene.connect(false).await;
+    let mut viewer = scene.connect(Rights::default()).await;
     viewer.say(json!({"type": "start", "version": 1, "codings": ["jpeg"], "width": 100, "height": 100})).await;
     let hello = viewer.hear("hello").await;
     assert_eq!(
@@ -117,7 +117,7 @@ async fn what_is_no_start_ends_with_a_reason() {
         (Message::text(r#"{"type":"start","version":9,"codings":[]}"#), "version 1 is spoken here"),
         (Message::binary([1u8].as_slice()), "start was expected"),
     ] {
-        let mut viewer = scene.connect(true).await;
+        let mut viewer = scene.connect(Rights { control: true, calls: false }).await;
         futures_util::SinkExt::send(&mut viewer.socket, message).await.expect("sent");
         let (code, said, left) = viewer.closed().await;
         assert_eq!((code, said.as_str(), left), (1008, reason, Left::Protocol(reason.into())));

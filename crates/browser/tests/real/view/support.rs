@@ -14,12 +14,13 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use vitrine_browser::screen::Settings;
 use vitrine_browser::tabs::Tabs;
-use vitrine_browser::view::{Left, Setup, Viewing};
+use vitrine_browser::view::{Left, Rights, Setup, Viewing};
 use vitrine_browser::{Browser, Build};
 use vitrine_cdp::protocol::page::Navigate;
 use vitrine_cdp::protocol::runtime::Evaluate;
 use vitrine_cdp::protocol::target::TargetId;
 use vitrine_cdp::{Connection, Session};
+use vitrine_model::embed::Policy;
 
 pub const SOON: Duration = Duration::from_secs(10);
 /// Longer than anything that should not come takes to come.
@@ -43,7 +44,13 @@ impl Scene {
         let browser = start(&host, &host.launch(build)).await;
         let ours = browser.connection().await.expect("connection");
         let tabs = Tabs::open(ours, Settings::default()).await.expect("tabs");
-        let setup = Setup { session: "abc".into(), uploads: host.folder("uploads") };
+        let setup = Setup {
+            session: "abc".into(),
+            uploads: host.folder("uploads"),
+            downloads: host.folder("downloads"),
+            search: "https://search.invalid/?q={query}".into(),
+            policy: Policy::open(1),
+        };
         let viewing = Viewing::new(tabs.clone(), setup);
         let mut list = tabs.watch();
         let tab = list.wait_for(|list| list.active.is_some()).await.expect("tabs").active.clone().expect("a tab");
@@ -85,17 +92,17 @@ impl Scene {
     }
 
     pub async fn viewer(&self, control: bool) -> Viewer {
-        let mut viewer = self.connect(control).await;
+        let mut viewer = self.connect(Rights { control, calls: false }).await;
         viewer.say(json!({"type": "start", "version": 1, "codings": ["h264", "jpeg"]})).await;
         viewer.hear("hello").await;
         viewer
     }
 
     /// A viewer that has not said anything.
-    pub async fn connect(&self, control: bool) -> Viewer {
+    pub async fn connect(&self, rights: Rights) -> Viewer {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let viewing = self.viewing.clone();
-        let served = tokio::spawn(async move { viewing.serve(far, control).await });
+        let served = tokio::spawn(async move { viewing.serve(far, rights).await });
         let (socket, _) = tokio_tungstenite::client_async("ws://localhost/view", near).await.expect("a handshake");
         Viewer { socket, served, heard: Vec::new(), pictures: Vec::new(), looked_at: 0, acknowledges: true }
     }

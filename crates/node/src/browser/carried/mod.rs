@@ -14,6 +14,7 @@ pub(crate) use records::conclude;
 
 use crate::browser::BrowserCapsule;
 use crate::browser::wish::Wish;
+use crate::clock;
 use crate::config::CarriedConfig;
 use crate::error::StartError;
 use crate::report::Reporter;
@@ -24,11 +25,13 @@ use records::Records;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use viewing::Gallery;
 use vitrine_browser::BrowserError;
 use vitrine_browser::captcha::Solve;
 use vitrine_browser::view::Viewing;
+use vitrine_model::embed::Policy;
 use vitrine_model::wire::Object;
 use vitrine_model::{ArtifactKind, BrowserSpec, Happening};
 
@@ -56,6 +59,9 @@ pub(crate) struct Carried {
     records: Mutex<Records>,
     solver: Option<Arc<dyn Solve>>,
     gallery: Gallery,
+    search_url: String,
+    /// What the session's pages and its embedder may do now.
+    policy: watch::Sender<Policy>,
 }
 
 impl Carried {
@@ -68,6 +74,8 @@ impl Carried {
         solver: Option<Arc<dyn Solve>>,
     ) -> Self {
         let downloads = Kept::new(folder.clone(), config);
+        let issued = spec.embed.as_ref().map(|embed| embed.policy.clone());
+        let policy = watch::Sender::new(issued.unwrap_or_else(|| Policy::open(clock::now())));
         Self {
             folder,
             publisher,
@@ -79,6 +87,8 @@ impl Carried {
             records: Mutex::default(),
             solver,
             gallery: Gallery::default(),
+            search_url: config.search_url.clone(),
+            policy,
         }
     }
 
@@ -99,6 +109,9 @@ impl Carried {
         let begun = timeout(BEGIN_LIMIT, Records::begin(&self.spec, browser, &self.folder)).await;
         let begun = begun.map_err(|late| StartError::failed("begin to record the session", late))??;
         *self.records.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+        if !self.policy.borrow().downloads {
+            self.permit_downloads(browser).await?;
+        }
         Ok(())
     }
 
@@ -123,7 +136,35 @@ impl Carried {
 
     /// What serves viewers.
     pub(crate) async fn viewing(&self, browser: &BrowserCapsule) -> Result<Viewing, BrowserError> {
-        self.gallery.viewing(browser, self.folder.owner.session.as_str(), &self.downloads).await
+        let session = self.folder.owner.session.as_str();
+        let policy = self.policy();
+        self.gallery.viewing(browser, session, &self.search_url, &policy, &self.downloads).await
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy.borrow().clone()
+    }
+
+    /// Another policy, from now on; one that is older than what is known changes nothing.
+    pub(crate) async fn set_policy(&self, browser: &BrowserCapsule, policy: Policy) -> Result<(), StartError> {
+        let is_newer = self.policy.send_if_modified(|known| {
+            let is_newer = policy.version >= known.version;
+            if is_newer {
+                known.clone_from(&policy);
+            }
+            is_newer
+        });
+        if is_newer {
+            self.gallery.set_policy(&policy).await;
+            self.permit_downloads(browser).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the browser whether pages may download.
+    pub(crate) async fn permit_downloads(&self, browser: &BrowserCapsule) -> Result<(), StartError> {
+        let allowed = self.policy.borrow().downloads;
+        browser.permit_downloads(allowed).await
     }
 
     /// Brings one file at once, past what waits.

@@ -7,9 +7,11 @@ use vitrine_browser::BrowserError;
 use vitrine_browser::downloads::State;
 use vitrine_browser::tabs::Tabs;
 use vitrine_browser::view::{Download, DownloadState, Setup, Viewing};
+use vitrine_model::embed::Policy;
 
-/// Below which `uploads/NAME` lies, as the browser sees it.
+/// Below which `uploads/NAME` lies, and where pages download to, as the browser sees it.
 const UPLOADS: &str = "/session/uploads";
+const DOWNLOADS: &str = "/session/downloads";
 
 /// What viewers share, once there has been one.
 #[derive(Default)]
@@ -23,6 +25,8 @@ impl Gallery {
         &self,
         browser: &BrowserCapsule,
         session: &str,
+        search: &str,
+        policy: &Policy,
         downloads: &Kept,
     ) -> Result<Viewing, BrowserError> {
         let tabs = browser.tabs().await?;
@@ -32,11 +36,25 @@ impl Gallery {
         {
             return Ok(viewing.clone());
         }
-        let setup = Setup { session: session.to_owned(), uploads: UPLOADS.to_owned() };
+        let setup = Setup {
+            session: session.to_owned(),
+            uploads: UPLOADS.to_owned(),
+            downloads: DOWNLOADS.to_owned(),
+            search: search.to_owned(),
+            policy: policy.clone(),
+        };
         let viewing = Viewing::new(tabs.clone(), setup);
         downloads.told().into_iter().for_each(|download| viewing.download(download));
         *made = Some((tabs, viewing.clone()));
         Ok(viewing)
+    }
+
+    /// Another policy for the viewers, if there are any.
+    pub(super) async fn set_policy(&self, policy: &Policy) {
+        let viewing = self.lock().as_ref().map(|(_, viewing)| viewing.clone());
+        if let Some(viewing) = viewing {
+            viewing.set_policy(policy.clone()).await;
+        }
     }
 
     /// Tells viewers, if there are any.

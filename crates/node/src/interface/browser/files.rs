@@ -97,6 +97,7 @@ pub(super) async fn read(
 ) -> Result<Response, Unfulfilled> {
     let inside = match upload_name(&path) {
         Some(_) => format!("/session/{path}"),
+        None if !interface.run.carried.policy().downloads => return Err(denied("downloads")),
         None => interface.run.carried.find(&path).ok_or_else(|| not_found(&path))?,
     };
     let file = in_capsule(&interface, move |files| files.open(inside)).await?;
@@ -116,6 +117,9 @@ pub(super) async fn write(
     let name = upload_name(&path)
         .ok_or_else(|| Unfulfilled::new(StatusCode::BAD_REQUEST, "path: expected uploads/NAME"))?
         .to_owned();
+    if !interface.run.carried.policy().uploads {
+        return Err(denied("uploads"));
+    }
     let inside = format!("/session/{path}");
     let limits = &interface.shared.config.carried;
     let there = in_capsule(&interface, |files| uploads(&files)).await?;
@@ -175,6 +179,10 @@ fn refused(error: FileError) -> Unfulfilled {
         FileError::System { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Unfulfilled::new(status, format!("could not {error}"))
+}
+
+fn denied(what: &str) -> Unfulfilled {
+    Unfulfilled::new(StatusCode::FORBIDDEN, format!("the session's policy does not allow {what}"))
 }
 
 fn not_found(path: &str) -> Unfulfilled {

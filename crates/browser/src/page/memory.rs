@@ -1,0 +1,102 @@
+//! Calls that were made before: a client that heard no answer in time, or lost its connection, makes a call again by the same
+//! id and gets the first one's answer. What runs for a call ends with this table.
+
+use super::failure::Failure;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// For how long an id is known.
+const KEPT: Duration = Duration::from_secs(120);
+/// Ids of one session that are known.
+const CALLS_MAX: usize = 1024;
+/// An id that a client makes.
+pub(super) const ID_BYTES_MAX: usize = 64;
+/// Larger answers are not kept for a second asker.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+pub(super) type Answer = Result<Value, Failure>;
+
+#[derive(Default)]
+pub(crate) struct Memory {
+    calls: Mutex<HashMap<String, Remembered>>,
+}
+
+struct Remembered {
+    since: Instant,
+    answer: watch::Receiver<Option<Arc<Answer>>>,
+    task: AbortHandle,
+}
+
+impl Drop for Remembered {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Memory {
+    /// The answer of the call that has this id: `call` is made when there was none yet, and goes on when its asker leaves.
+    pub async fn once(&self, id: &str, call: impl Future<Output = Answer> + Send + 'static) -> Answer {
+        let mut answer = {
+            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.retain(|_, call| call.since.elapsed() < KEPT);
+            match calls.get(id) {
+                Some(known) => known.answer.clone(),
+                None if calls.len() >= CALLS_MAX => return Err(Failure::busy()),
+                None => {
+                    let (given, answer) = watch::channel(None);
+                    let task = tokio::spawn(run(call, given)).abort_handle();
+                    calls.insert(id.to_owned(), Remembered { since: Instant::now(), answer: answer.clone(), task });
+                    answer
+                }
+            }
+        };
+        match answer.wait_for(Option::is_some).await {
+            Ok(answer) => answer.as_deref().cloned().unwrap_or_else(|| Err(gone())),
+            Err(_) => Err(gone()),
+        }
+    }
+}
+
+fn gone() -> Failure {
+    Failure::internal("the session ended while the call was made")
+}
+
+async fn run(call: impl Future<Output = Answer>, given: watch::Sender<Option<Arc<Answer>>>) {
+    let answer = call.await;
+    let is_large = matches!(&answer, Ok(value) if !value.is_null() && value.to_string().len() > ANSWER_BYTES_MAX);
+    given.send_replace(Some(Arc::new(answer)));
+    if is_large {
+        // Who waits now has a moment to take it.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        given.send_replace(Some(Arc::new(Err(Failure::internal("the answer was too large to be kept")))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[tokio::test]
+    async fn a_call_is_made_once_whoever_asks_and_leaves() {
+        let (memory, made) = (Memory::default(), Arc::new(AtomicU32::new(0)));
+        let call = || {
+            let made = made.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok(json!(made.fetch_add(1, Ordering::Relaxed)))
+            }
+        };
+        let left = tokio::time::timeout(Duration::from_millis(1), memory.once("a", call())).await;
+        assert!(left.is_err());
+        let (first, second) = tokio::join!(memory.once("a", call()), memory.once("a", call()));
+        assert_eq!((first, second), (Ok(json!(0)), Ok(json!(0))));
+        assert_eq!(memory.once("b", call()).await, Ok(json!(1)));
+    }
+}
