@@ -42,6 +42,7 @@ struct Told {
     /// Tabs that were opened since, and whose first page was not told yet.
     fresh: HashSet<TargetId>,
     modals: Vec<Arc<Prompt>>,
+    refused: HashMap<TargetId, (Instant, &'static str)>,
 }
 
 impl Chronicle {
@@ -76,6 +77,21 @@ impl Chronicle {
         let mut told = self.told();
         self.tell_list(&mut told, list);
         told.fresh.remove(tab)
+    }
+
+    /// A request of a tab's main frame that the policy did not let through.
+    pub fn refused(&self, frame: &TargetId, url: &str, reason: &'static str) {
+        let mut told = self.told();
+        if told.list.get(frame).is_some() {
+            told.refused.insert(frame.clone(), (Instant::now(), reason));
+        }
+        drop(told);
+        self.denied(url, reason);
+    }
+
+    /// Why a tab did not get where it was to go since that moment, when that was the policy's doing.
+    pub fn refusal_since(&self, tab: &TargetId, since: Instant) -> Option<&'static str> {
+        self.told().refused.get(tab).filter(|(at, _)| *at >= since).map(|(_, reason)| *reason)
     }
 
     /// An address that the policy kept closed.
@@ -118,6 +134,7 @@ impl Chronicle {
         }
         told.fresh.retain(|id| now.get(id).is_some());
         told.updated.retain(|id, _| now.get(id).is_some());
+        told.refused.retain(|id, _| now.get(id).is_some());
         if told.list.active != now.active
             && let Some(active) = &now.active
         {

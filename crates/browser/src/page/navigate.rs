@@ -8,7 +8,7 @@ use crate::view::actions::{NO_FAILURE, SCHEMES, URL_BYTES_MAX};
 use crate::view::attend::Attended;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use vitrine_cdp::protocol::page::{GetNavigationHistory, Navigate, NavigateToHistoryEntry, Reload, StopLoading};
 
 /// How long a step in the history or a reload is waited for.
@@ -19,8 +19,6 @@ const BEGIN_LIMIT: Duration = Duration::from_millis(250);
 const TOLD_LIMIT: Duration = Duration::from_millis(250);
 /// How long a page may take to say what it is called.
 const TITLE_LIMIT: Duration = Duration::from_secs(1);
-/// What Chromium says of a request that the policy did not let through.
-const BLOCKED: &str = "net::ERR_BLOCKED_BY_CLIENT";
 /// Where a query is put in the search address.
 pub(super) const QUERY: &str = "{query}";
 
@@ -115,10 +113,13 @@ impl Call<'_> {
         let attended = self.attended(&tab.id).await?;
         let mut life = attended.life.subscribe();
         let commits = life.borrow_and_update().commits;
+        let begun = Instant::now();
         let command = Navigate { url: url.clone(), ..Navigate::default() };
         let answer = attended.page.call_within(self.left(), command).await?;
+        if let Some(reason) = self.stage.chronicle.refusal_since(&tab.id, begun) {
+            return Err(Failure::denied(&format!("this address: {reason}")));
+        }
         match answer.error_text {
-            Some(error) if error == BLOCKED => return Err(Failure::denied("this address")),
             Some(error) if error != NO_FAILURE => {
                 return Err(Failure::told(&format!("could not open the page: {error}")));
             }

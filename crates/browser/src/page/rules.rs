@@ -6,7 +6,7 @@
 use vitrine_model::embed::Policy;
 
 /// Why an address may not be opened; none when it may.
-pub(super) fn refusal(policy: &Policy, url: &str) -> Option<&'static str> {
+pub(crate) fn refusal(policy: &Policy, url: &str) -> Option<&'static str> {
     // Without rules nothing is judged; the blank page is no place.
     if !has_rules(policy) || matches!(url, "" | "about:blank" | "about:srcdoc") {
         return None;

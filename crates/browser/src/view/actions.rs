@@ -5,6 +5,7 @@ use super::message::{Act, Clip, ToViewer};
 use super::metrics::Change;
 use super::prompts::Asks;
 use super::stage::Stage;
+use crate::page;
 use crate::tabs::Place;
 use serde_json::json;
 use vitrine_cdp::protocol::dom::SetFileInputFiles;
@@ -36,7 +37,7 @@ impl Stage {
             Act::CloseTab { tab } => done(self.tabs.close(&TargetId(tab)).await),
             Act::NewTab { url } => {
                 let url = url.unwrap_or_else(|| "about:blank".into());
-                done(self.tabs.create(allowed(&url)?, Place::Front).await)
+                done(self.tabs.create(self.open(&url)?, Place::Front).await)
             }
             Act::Dialog { id, accept, text } => self.answer_dialog(&id, accept, text).await,
             Act::Select { id, indices, cancelled } => {
@@ -55,10 +56,22 @@ impl Stage {
         }
     }
 
+    /// An address that may be opened, as far as it tells by itself.
+    fn open<'a>(&self, url: &'a str) -> Result<&'a str, String> {
+        let url = allowed(url)?;
+        match page::refusal(&self.policy.borrow(), url) {
+            None => Ok(url),
+            Some(reason) => {
+                self.chronicle.denied(url, reason);
+                Err(reason.to_owned())
+            }
+        }
+    }
+
     async fn act_in(&self, tab: &TargetId, page: &Session, act: Act) -> Done {
         match act {
             Act::Navigate { url } => {
-                let navigate = Navigate { url: allowed(&url)?.to_owned(), ..Navigate::default() };
+                let navigate = Navigate { url: self.open(&url)?.to_owned(), ..Navigate::default() };
                 match page.call(navigate).await.map_err(text_of)?.error_text {
                     Some(error) if error != NO_FAILURE => Err(error),
                     _ => Ok(None),

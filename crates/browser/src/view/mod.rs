@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::page;
 use crate::tabs::Tabs;
 use vitrine_model::embed::Policy;
 
@@ -76,7 +77,7 @@ impl Viewing {
             let stage = stage.clone();
             async move {
                 let told = stage.chronicle.follow(&stage.tabs, stage.prompts.watch());
-                tokio::join!(attend::run(stage.clone()), told)
+                tokio::join!(attend::run(stage.clone()), told, page::guard(&stage))
             }
         });
         Viewing { stage, _attending: Arc::new(Running(attending.abort_handle())) }

@@ -4,6 +4,7 @@ mod captcha;
 mod downloads;
 mod har;
 mod host;
+mod page;
 mod profile;
 mod recording;
 mod recording_live;

@@ -54,7 +54,10 @@ async fn text_is_typed_by_keys() {
     scene.value("i.onkeydown = (e) => note([e.key, e.code, e.shiftKey, e.isTrusted].join())").await;
     assert_eq!(caller.call("type", json!(["#i", " A!"])).await, json!({"result": true}));
     scene.until("i.value", &json!("old A!")).await;
-    assert_eq!(scene.value("notes.filter((n) => n.includes(',')).join(' ')").await, json!(" ,Space,false,true A,KeyA,true,true !,Digit1,true,true"));
+    assert_eq!(
+        scene.value("notes.filter((n) => n.includes(',')).join(' ')").await,
+        json!(" ,Space,false,true A,KeyA,true,true !,Digit1,true,true")
+    );
     caller.call("type", json!(["#i", "new", {"clear": true, "submit": true}])).await;
     scene.until("i.value", &json!("new")).await;
     scene.until("notes.includes('submit')", &json!(true)).await;
@@ -92,7 +95,10 @@ async fn an_expression_has_a_value_or_throws() {
     let error = caller.refused("evaluate", json!(["throw new TypeError('iframe not ready')"])).await;
     assert_eq!((&error["code"], &error["message"]), (&json!("ERR_INTERNAL"), &json!("TypeError: i-frame not-ready")));
     assert_eq!(caller.refused("evaluate", json!(["document.body.x ="])).await["code"], "ERR_INTERNAL");
-    assert_eq!(caller.refused("evaluate", json!(["'x'.repeat(2e6)"])).await["message"], "the value is larger than 1 MiB");
+    assert_eq!(
+        caller.refused("evaluate", json!(["'x'.repeat(2e6)"])).await["message"],
+        "the value is larger than 1 MiB"
+    );
     assert_eq!(caller.refused("evaluate", json!([" "])).await["code"], "ERR_INVALID_ARGUMENT");
     let acted = caller.call("act", json!([{"evaluate": "6 * 7"}])).await;
     assert_eq!(acted, json!({"ok": true, "action": "evaluate", "value": {"result": {"type": "number", "value": 42}}}));

@@ -10,12 +10,18 @@ use vitrine_browser::Build;
 #[tokio::test]
 async fn a_dialog_holds_up_nothing_but_its_page() {
     for build in crate::BUILDS {
-        let scene = Scene::open(build, "<title>asks</title><button id=b onclick=\"note(prompt('Name?', 'Ada'))\">b</button>").await;
+        let scene =
+            Scene::open(build, "<title>asks</title><button id=b onclick=\"note(prompt('Name?', 'Ada'))\">b</button>")
+                .await;
         let mut caller = scene.caller().await;
         assert_eq!(caller.call("getCurrentModal", json!([])).await, json!(null));
         caller.call("click", json!(["#b"])).await;
         let modal = caller.event("modal-opened").await;
-        assert_eq!((&modal["type"], &modal["message"], &modal["defaultValue"]), (&json!("prompt"), &json!("Name?"), &json!("Ada")), "{build:?}");
+        assert_eq!(
+            (&modal["type"], &modal["message"], &modal["defaultValue"]),
+            (&json!("prompt"), &json!("Name?"), &json!("Ada")),
+            "{build:?}"
+        );
         assert_eq!(caller.call("getCurrentModal", json!([])).await, modal);
         assert_eq!(caller.call("getPageTitle", json!([])).await, "asks");
         assert_eq!(caller.refused("getPageText", json!([])).await["code"], "ERR_CONFLICT");
@@ -53,7 +59,11 @@ async fn a_page_that_hangs_is_left_in_time() {
     caller.call("evaluate", json!(["setTimeout(() => { for (;;); }, 20); 0"])).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     let begun = Instant::now();
-    let asked = [("click", json!(["#b", {"timeoutMs": 400}])), ("getPageText", json!([{"timeoutMs": 400}])), ("evaluate", json!(["1", {"timeoutMs": 400}]))];
+    let asked = [
+        ("click", json!(["#b", {"timeoutMs": 400}])),
+        ("getPageText", json!([{"timeoutMs": 400}])),
+        ("evaluate", json!(["1", {"timeoutMs": 400}])),
+    ];
     let mut ids = Vec::new();
     for (method, args) in asked {
         ids.push(caller.ask(method, args).await);

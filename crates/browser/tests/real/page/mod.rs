@@ -33,7 +33,8 @@ impl Viewer {
     }
 
     pub async fn outcome(&mut self, id: &str) -> Result<Value, Value> {
-        let result = timeout(SOON * 3, self.hear_that(id, |message| message["type"] == "result" && message["id"] == id));
+        let result =
+            timeout(SOON * 3, self.hear_that(id, |message| message["type"] == "result" && message["id"] == id));
         let mut result = result.await.expect("a result");
         if result["error"].is_null() { Ok(result["value"].take()) } else { Err(result["error"].take()) }
     }

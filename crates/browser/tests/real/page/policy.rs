@@ -12,10 +12,19 @@ use vitrine_model::embed::{Capability, Policy};
 async fn what_is_not_allowed_is_denied_and_told_at_once() {
     let scene = Scene::open(Build::HeadlessShell, "<button id=b onclick=\"note('b')\">b</button><input id=i>").await;
     let mut caller = scene.caller().await;
-    let policy = Policy { denied: [Capability::ActClick].into(), version: 2, clipboard: false, uploads: false, ..Policy::open(1) };
+    let policy = Policy {
+        denied: [Capability::ActClick].into(),
+        version: 2,
+        clipboard: false,
+        uploads: false,
+        ..Policy::open(1)
+    };
     scene.viewing.set_policy(policy).await;
     let told = caller.hear("policy").await;
-    assert_eq!((&told["policy"]["policyVersion"], &told["policy"]["apiCapabilities"]["act"]["click"]), (&json!(2), &json!(false)));
+    assert_eq!(
+        (&told["policy"]["policyVersion"], &told["policy"]["apiCapabilities"]["act"]["click"]),
+        (&json!(2), &json!(false))
+    );
     assert!(told["methods"].as_array().expect("methods").contains(&json!("click")));
     for error in [
         caller.refused("click", json!(["#b"])).await,
@@ -24,9 +33,16 @@ async fn what_is_not_allowed_is_denied_and_told_at_once() {
         let wanted = json!({"message": "the policy does not allow act.click", "code": "ERR_POLICY_DENIED", "status": 403, "retriable": false});
         assert_eq!(error, wanted);
     }
-    for message in [json!({"type": "copy", "cut": false}), json!({"type": "paste", "text": "x"}), json!({"type": "files", "id": "1", "paths": ["uploads/a"]})] {
+    for message in [
+        json!({"type": "copy", "cut": false}),
+        json!({"type": "paste", "text": "x"}),
+        json!({"type": "files", "id": "1", "paths": ["uploads/a"]}),
+    ] {
         caller.say(message.clone()).await;
-        assert!(caller.hear("error").await["message"].as_str().expect("text").starts_with("the policy does not allow"), "{message}");
+        assert!(
+            caller.hear("error").await["message"].as_str().expect("text").starts_with("the policy does not allow"),
+            "{message}"
+        );
     }
     caller.call("type", json!(["#i", "x"])).await;
     assert_eq!(caller.call("getPolicy", json!([])).await, told["policy"]);
@@ -36,7 +52,11 @@ async fn what_is_not_allowed_is_denied_and_told_at_once() {
 
 #[tokio::test]
 async fn a_mode_takes_hands_and_methods_away_from_its_connection_alone() {
-    let scene = Scene::open(Build::HeadlessShell, "<button id=b style='position:absolute;left:0;top:0' onclick=\"note('b')\">b</button>").await;
+    let scene = Scene::open(
+        Build::HeadlessShell,
+        "<button id=b style='position:absolute;left:0;top:0' onclick=\"note('b')\">b</button>",
+    )
+    .await;
     let (mut looks, mut acts) = (scene.caller().await, scene.caller().await);
     looks.say(json!({"type": "interaction", "mode": "view-only"})).await;
     assert_eq!(looks.hear("policy").await["policy"]["apiCapabilities"]["act"]["click"], false);
@@ -44,7 +64,12 @@ async fn a_mode_takes_hands_and_methods_away_from_its_connection_alone() {
     for _ in 0..3 {
         assert_eq!(looks.hear("error").await["about"], "mouse");
     }
-    for (method, args) in [("click", json!(["#b"])), ("createTab", json!([])), ("navigateTo", json!(["about:blank"])), ("evaluate", json!(["note('e')"]))] {
+    for (method, args) in [
+        ("click", json!(["#b"])),
+        ("createTab", json!([])),
+        ("navigateTo", json!(["about:blank"])),
+        ("evaluate", json!(["note('e')"])),
+    ] {
         assert_eq!(looks.refused(method, args).await["code"], "ERR_POLICY_DENIED", "{method}");
     }
     assert_eq!(looks.call("getTabCount", json!([])).await, 1);
@@ -65,7 +90,10 @@ async fn who_may_not_call_is_told_so() {
     let mut viewer = scene.connect(Rights { control: true, calls: false }).await;
     viewer.say(json!({"type": "start", "version": 1, "codings": ["jpeg"]})).await;
     viewer.hear("hello").await;
-    for message in [json!({"type": "call", "id": "1", "method": "getTabs", "args": []}), json!({"type": "interaction", "mode": "full"})] {
+    for message in [
+        json!({"type": "call", "id": "1", "method": "getTabs", "args": []}),
+        json!({"type": "interaction", "mode": "full"}),
+    ] {
         viewer.say(message).await;
         assert_eq!(viewer.hear("error").await["message"], "this viewer may not call");
     }
@@ -77,7 +105,10 @@ async fn who_may_not_call_is_told_so() {
 async fn a_page_gets_nowhere_that_the_rules_keep_closed() {
     let port = site(|request| match path(request) {
         "/redirect" => Reply::html("<script>location = location.href.replace('127.0.0.1', 'localhost')</script>"),
-        "/frame" => Reply::html(format!("<title>f</title><iframe src='http://localhost:{}/inner'></iframe>", request.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(['\r', '/']).next()).unwrap_or("1"))),
+        "/frame" => Reply::html(format!(
+            "<title>f</title><iframe src='http://localhost:{}/inner'></iframe>",
+            request.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(['\r', '/']).next()).unwrap_or("1")
+        )),
         _ => Reply::html("<title>here</title><script>var was = location.host</script>"),
     })
     .await;
@@ -109,7 +140,11 @@ async fn a_page_gets_nowhere_that_the_rules_keep_closed() {
         let policy = Policy { deny_urls: vec!["localhost".into()], version: 4, ..Policy::open(1) };
         scene.viewing.set_policy(policy).await;
         assert_eq!(caller.event("policy-denied").await["url"], open("localhost", "/before"), "{build:?}");
-        caller.hear_that("a blank page", |message| message["name"] == "did-navigate" && message["detail"]["url"] == "about:blank").await;
+        caller
+            .hear_that("a blank page", |message| {
+                message["name"] == "did-navigate" && message["detail"]["url"] == "about:blank"
+            })
+            .await;
         scene.browser.close(crate::GRACE).await;
     }
 }

@@ -12,34 +12,44 @@ const SHOP: &str = "<ul id=list><li class=item><a class=name href='https://a.tes
 async fn elements_are_described_and_found_again() {
     let scene = Scene::open(Build::HeadlessShell, SHOP).await;
     let mut caller = scene.caller().await;
-    let at = scene.value("(({x, y}) => [x + 4, y + 4])(document.querySelectorAll('a')[1].getBoundingClientRect())").await;
+    let at =
+        scene.value("(({x, y}) => [x + 4, y + 4])(document.querySelectorAll('a')[1].getBoundingClientRect())").await;
     let facts = caller.call("page.inspectAt", json!([{"x": at[0], "y": at[1]}])).await;
     assert_eq!((&facts["text"], &facts["href"]), (&json!("Two"), &json!("https://a.test/2")));
     assert!(facts["htmlSnippet"].as_str().expect("markup").starts_with("<a class=\"name\""));
     assert!((facts["rect"]["x"].as_f64().expect("x") - (at[0].as_f64().expect("x") - 4.0)).abs() < 0.5);
     for selector in facts["selectors"].as_array().expect("selectors") {
-        let found = format!("document.querySelectorAll({selector}).length + document.querySelector({selector}).textContent");
+        let found =
+            format!("document.querySelectorAll({selector}).length + document.querySelector({selector}).textContent");
         assert_eq!(scene.value(&found).await, json!("1Two"), "{selector}");
     }
     let like = caller.call("generalizeSelection", json!([{"selector": facts["selector"]}])).await;
     assert_eq!(like["count"], 3, "{like}");
     assert_eq!(like["items"][2]["text"], "Three");
-    let two = caller.call("extractSelection", json!([{"selector": ".name"}, {"maxItems": 2, "fields": ["text"]}])).await;
+    let two =
+        caller.call("extractSelection", json!([{"selector": ".name"}, {"maxItems": 2, "fields": ["text"]}])).await;
     assert_eq!(two, json!({"selector": ".name", "items": [{"text": "One"}, {"text": "Two"}], "count": 3}));
     scene.value("document.body.style.height = '3000px'; scrollTo(0, 50)").await;
     let found = caller.call("resolvePageTarget", json!([{"selector": ".name"}, {"maxMatches": 1}])).await;
     let wanted = scene.value("(({x, y, width, height}) => ({x, y: y + 50, width, height}))(document.querySelector('.name').getBoundingClientRect())").await;
     assert_eq!((&found["matches"], &found["matchCount"]), (&json!([wanted]), &json!(3)));
     assert_eq!(found["sample"][1], json!({"text": "Two", "href": "https://a.test/2"}));
-    assert_eq!(caller.refused("resolvePageTarget", json!([{}])).await["message"], "resolvePageTarget requires target.selector");
-    assert_eq!(caller.refused("extractSelection", json!([])).await["message"], "extractSelection requires selection.selector");
+    assert_eq!(
+        caller.refused("resolvePageTarget", json!([{}])).await["message"],
+        "resolvePageTarget requires target.selector"
+    );
+    assert_eq!(
+        caller.refused("extractSelection", json!([])).await["message"],
+        "extractSelection requires selection.selector"
+    );
     assert_eq!(caller.refused("generalizeSelection", json!(["#none"])).await["code"], "ERR_NOT_FOUND");
     scene.browser.close(crate::GRACE).await;
 }
 
 #[tokio::test]
 async fn the_matter_of_a_page_is_told_from_what_is_beside_it() {
-    let matter = "The quick brown fox, which is well known, jumps over the lazy dog, and does so again and again. ".repeat(4);
+    let matter =
+        "The quick brown fox, which is well known, jumps over the lazy dog, and does so again and again. ".repeat(4);
     let page = format!(
         "<nav><a href=x>Home</a> <a href=y>News of the day that is in the menu</a></nav><div class=sidebar><p>Buy this thing now, it is on sale for a day.</p></div>\
          <div id=content><h1>A title</h1><p>{matter}</p><p>{matter}</p><div class=share><a href=z>Share this with all of your friends</a></div></div>\
@@ -72,16 +82,26 @@ async fn pictures_sizes_and_places_are_told() {
         assert!(picture.as_str().expect("a picture").starts_with(start));
     }
     let metrics = caller.call("getScreenMetrics", json!([])).await;
-    assert_eq!((&metrics["width"], &metrics["documentHeight"]), (&json!(scene.value("document.documentElement.clientWidth").await.as_f64()), &json!(3000.0)), "{metrics}");
+    assert_eq!(
+        (&metrics["width"], &metrics["documentHeight"]),
+        (&json!(scene.value("document.documentElement.clientWidth").await.as_f64()), &json!(3000.0)),
+        "{metrics}"
+    );
     assert_eq!(caller.event("page-viewport").await["scrollY"], 0.0);
     scene.value("scrollTo(0, 700)").await;
-    caller.hear_that("scrolled", |message| message["name"] == "page-viewport" && message["detail"]["scrollY"] == 700.0).await;
+    caller
+        .hear_that("scrolled", |message| message["name"] == "page-viewport" && message["detail"]["scrollY"] == 700.0)
+        .await;
     scene.browser.close(crate::GRACE).await;
 }
 
 #[tokio::test]
 async fn clicks_find_their_element_in_a_zoomed_page() {
-    let scene = Scene::open(Build::HeadlessShell, "<button id=b style='position:absolute;left:200px;top:300px' onclick=\"note('b')\">b</button>").await;
+    let scene = Scene::open(
+        Build::HeadlessShell,
+        "<button id=b style='position:absolute;left:200px;top:300px' onclick=\"note('b')\">b</button>",
+    )
+    .await;
     let mut caller = scene.caller().await;
     caller.say(json!({"type": "zoom", "factor": 1.5})).await;
     caller.hear_that("zoomed", |message| message["type"] == "viewport" && message["zoom"] == 1.5).await;

@@ -1,19 +1,19 @@
 //! Tabs, navigation and what is told of them.
 
-use crate::view::support::{Scene, site};
+use crate::site::{Reply, path, site};
+use crate::view::support::Scene;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use vitrine_browser::Build;
 
-fn page(path: &str) -> Option<String> {
-    match path {
-        "/slow" => {
-            std::thread::sleep(Duration::from_millis(300));
-            Some("<title>slow</title>slow".into())
-        }
-        "/favicon.ico" => Some("<svg xmlns='http://www.w3.org/2000/svg' width='8' height='8'><rect width='8' height='8'/></svg>".into()),
-        path => Some(format!("<title>page {path}</title><p>{path}</p><a id=a href='/linked'>a link</a>")),
+fn page(request: &str) -> Reply {
+    match path(request) {
+        "/favicon.ico" => Reply::new(
+            "Content-Type: image/svg+xml",
+            "<svg xmlns='http://www.w3.org/2000/svg' width='8' height='8'><rect width='8' height='8'/></svg>",
+        ),
+        path => Reply::html(format!("<title>page {path}</title><p>{path}</p><a id=a href='/linked'>a link</a>")),
     }
 }
 
@@ -31,7 +31,19 @@ async fn tabs_are_listed_opened_switched_and_closed() {
         let tabs = caller.call("getTabs", json!([])).await;
         let active: Vec<_> = tabs.as_array().expect("tabs").iter().filter(|tab| tab["active"] == true).collect();
         assert_eq!((tabs.as_array().expect("tabs").len(), active.len()), (3, 1));
-        for field in ["id", "index", "active", "url", "title", "canGoBack", "canGoForward", "loading", "hasFavicon", "isDefaultFavicon", "faviconDataURI"] {
+        for field in [
+            "id",
+            "index",
+            "active",
+            "url",
+            "title",
+            "canGoBack",
+            "canGoForward",
+            "loading",
+            "hasFavicon",
+            "isDefaultFavicon",
+            "faviconDataURI",
+        ] {
             assert!(tabs[0].get(field).is_some(), "{field}");
         }
         caller.call("switchToTabById", json!([behind["id"]])).await;
@@ -51,7 +63,10 @@ async fn tabs_are_listed_opened_switched_and_closed() {
         assert_eq!(caller.call("getActiveTab", json!([])).await, json!(null));
         let error = caller.refused("navigateTo", json!(["https://example.com"])).await;
         assert_eq!((&error["code"], &error["message"]), (&json!("ERR_NOT_FOUND"), &json!("there is no active tab")));
-        assert_eq!(caller.call("createTabs", json!([2, {"url": "about:blank"}])).await.as_array().map(Vec::len), Some(2));
+        assert_eq!(
+            caller.call("createTabs", json!([2, {"url": "about:blank"}])).await.as_array().map(Vec::len),
+            Some(2)
+        );
         scene.browser.close(crate::GRACE).await;
     }
 }
@@ -70,8 +85,12 @@ async fn navigation_is_told_in_order() {
     sleep(Duration::from_millis(300)).await;
     caller.call("getTabCount", json!([])).await;
     let order = caller.events();
-    let place = |name: &str| order.iter().position(|event| event == name).unwrap_or_else(|| panic!("{name} in {order:?}"));
-    assert!(place("did-start-loading") < place("did-navigate") && place("did-navigate") < place("did-stop-loading"), "{order:?}");
+    let place =
+        |name: &str| order.iter().position(|event| event == name).unwrap_or_else(|| panic!("{name} in {order:?}"));
+    assert!(
+        place("did-start-loading") < place("did-navigate") && place("did-navigate") < place("did-stop-loading"),
+        "{order:?}"
+    );
 
     assert_eq!(caller.call("getPageTitle", json!([])).await, "page /one");
     assert_eq!(caller.call("getPageUrl", json!([])).await, format!("http://127.0.0.1:{port}/one"));
@@ -88,7 +107,12 @@ async fn navigation_is_told_in_order() {
     caller.events();
     let list = caller.call("waitForNonDefaultFavicon", json!([1, {"timeoutMs": 8000}])).await;
     assert_eq!(list, true);
-    assert!(caller.call("getFavicons", json!([])).await[1]["faviconDataURI"].as_str().expect("an icon").starts_with("data:image/"));
+    assert!(
+        caller.call("getFavicons", json!([])).await[1]["faviconDataURI"]
+            .as_str()
+            .expect("an icon")
+            .starts_with("data:image/")
+    );
     assert_eq!(opened["url"], format!("http://127.0.0.1:{port}/two"));
     scene.browser.close(crate::GRACE).await;
 }
@@ -147,9 +171,12 @@ async fn a_clean_slate_has_one_tab_and_nothing_that_was_kept() {
 
 #[tokio::test]
 async fn calls_are_quick() {
-    let scene = Scene::open(Build::HeadlessShell, "<title>t</title><button id=b onclick=\"note('b')\">b</button>").await;
+    let scene =
+        Scene::open(Build::HeadlessShell, "<title>t</title><button id=b onclick=\"note('b')\">b</button>").await;
     let mut caller = scene.caller().await;
-    for (method, args) in [("getPageTitle", json!([])), ("getTabs", json!([])), ("click", json!(["#b"])), ("evaluate", json!(["1"]))] {
+    for (method, args) in
+        [("getPageTitle", json!([])), ("getTabs", json!([])), ("click", json!(["#b"])), ("evaluate", json!(["1"]))]
+    {
         caller.call(method, args.clone()).await;
         let mut took = Vec::new();
         for _ in 0..50 {

@@ -3,4 +3,4 @@
 mod acting;
 mod asking;
 mod looking;
-mod support;
+pub mod support;

@@ -109,8 +109,8 @@ impl Carried {
         let begun = timeout(BEGIN_LIMIT, Records::begin(&self.spec, browser, &self.folder)).await;
         let begun = begun.map_err(|late| StartError::failed("begin to record the session", late))??;
         *self.records.lock().unwrap_or_else(PoisonError::into_inner) = begun;
-        if !self.policy.borrow().downloads {
-            self.permit_downloads(browser).await?;
+        if self.spec.embed.is_some() {
+            self.enforce(browser).await?;
         }
         Ok(())
     }
@@ -156,9 +156,19 @@ impl Carried {
         });
         if is_newer {
             self.gallery.set_policy(&policy).await;
-            self.permit_downloads(browser).await?;
+            self.enforce(browser).await?;
         }
         Ok(())
+    }
+
+    /// Has the browser keep to the policy, also while nobody looks.
+    async fn enforce(&self, browser: &BrowserCapsule) -> Result<(), StartError> {
+        let policy = self.policy();
+        if !(policy.allow_urls.is_empty() && policy.deny_urls.is_empty()) {
+            let viewing = self.viewing(browser).await;
+            viewing.map_err(|error| StartError::failed("guard the session's pages", error))?;
+        }
+        self.permit_downloads(browser).await
     }
 
     /// Tells the browser whether pages may download.

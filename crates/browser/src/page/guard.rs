@@ -1,0 +1,177 @@
+//! Keeps pages from addresses that the policy keeps closed, however they get there: by a link, a script, a redirect, in a frame,
+//! a window that a page opens, a tab that a client opens.
+//!
+//! While there are rules, every new tab waits until its requests for documents come by here, and so does each frame that
+//! Chromium runs in a process of its own. What makes no request (a page from the history, one that was open when the rules
+//! came) is found by its address and sent to the blank page. Without rules nothing of this exists.
+
+use super::rules;
+use crate::view::stage::Stage;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use vitrine_cdp::protocol::fetch::{ContinueRequest, Enable, FailRequest, RequestPattern, RequestPaused};
+use vitrine_cdp::protocol::network::{ErrorReason, ResourceType};
+use vitrine_cdp::protocol::page::Navigate;
+use vitrine_cdp::protocol::runtime::RunIfWaitingForDebugger;
+use vitrine_cdp::protocol::target::{AttachedToTarget, DetachFromTarget, FilterEntry, SetAutoAttach, TargetId};
+use vitrine_cdp::{CdpError, Missed, Session};
+
+/// Tabs and frames that are guarded at once: as many as can be listed, with some frames each.
+const GUARDED_MAX: usize = 1024;
+/// How long an address may stand in the list before its page is left: a request that is refused takes it back by itself.
+const SETTLE: Duration = Duration::from_millis(300);
+/// After a failure of the browser's.
+const AGAIN: Duration = Duration::from_secs(1);
+/// A page that asks for nothing answers at once.
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Guards for as long as the future lives, whenever there are rules.
+pub(crate) async fn run(stage: &Arc<Stage>) {
+    let mut policies = stage.policy.subscribe();
+    let mut ending = stage.policy.subscribe();
+    while policies.wait_for(|policy| rules::has_rules(policy)).await.is_ok() {
+        let mut own = Vec::new();
+        tokio::select! {
+            error = guard(stage, &mut own) => {
+                tracing::debug!(%error, "the pages are not guarded");
+                sleep(AGAIN).await;
+            }
+            _ = ending.wait_for(|policy| !rules::has_rules(policy)) => {}
+        }
+        // What was held is let go by whoever held it.
+        let connection = stage.tabs.connection();
+        for session in own {
+            let _ = connection.call(DetachFromTarget { session_id: Some(session.id().clone()) }).await;
+        }
+        let _ = connection.call(attach("page", false)).await;
+        if !connection.is_open() {
+            return;
+        }
+    }
+}
+
+fn attach(kind: &str, on: bool) -> SetAutoAttach {
+    let filter = vec![
+        FilterEntry { r#type: Some(kind.into()), exclude: None },
+        FilterEntry { r#type: None, exclude: Some(true) },
+    ];
+    SetAutoAttach { auto_attach: on, wait_for_debugger_on_start: on, flatten: Some(true), filter: Some(filter) }
+}
+
+/// Until something fails. `own` are the sessions that have to be left by hand.
+async fn guard(stage: &Arc<Stage>, own: &mut Vec<Session>) -> CdpError {
+    let connection = stage.tabs.connection();
+    let (mut attached, mut list) = (connection.events::<AttachedToTarget>(), stage.tabs.watch());
+    let mut policies = stage.policy.subscribe();
+    let mut guarded = JoinSet::new();
+    if let Err(error) = connection.call(attach("page", true)).await {
+        return error;
+    }
+    let present = list.borrow_and_update().clone();
+    for tab in present.tabs.iter() {
+        if let Ok(session) = connection.attach(&tab.id).await {
+            own.push(session.clone());
+            guarded.spawn(watch(stage.clone(), session));
+        }
+    }
+    loop {
+        tokio::select! {
+            event = attached.next() => match event {
+                // The others are sessions that somebody asked for.
+                Ok(event) if event.waiting_for_debugger && guarded.len() < GUARDED_MAX => {
+                    guarded.spawn(watch(stage.clone(), connection.session(event.session_id)));
+                }
+                Ok(_) | Err(Missed::Lost(_) | Missed::Malformed { .. }) => {}
+                Err(Missed::Detached) => return CdpError::Detached,
+                Err(Missed::Closed(closed)) => return CdpError::Closed(closed),
+            },
+            Some(_) = guarded.join_next() => {}
+            changed = list.changed() => if changed.is_err() { return CdpError::Detached },
+            changed = policies.changed() => if changed.is_err() { return CdpError::Detached },
+            () = leave_closed(stage) => {}
+        }
+    }
+}
+
+/// Finds a tab at an address that is closed, a moment later still, and leaves it. Pends when there is none.
+async fn leave_closed(stage: &Stage) {
+    let closed = |tab: Option<&TargetId>| {
+        let (list, policy) = (stage.tabs.watch().borrow().clone(), stage.policy.borrow().clone());
+        let mut tabs = list.tabs.iter().filter(|other| tab.is_none_or(|tab| *tab == other.id));
+        tabs.find_map(|tab| Some((tab.id.clone(), tab.url.clone(), rules::refusal(&policy, &tab.url)?)))
+    };
+    let Some((tab, ..)) = closed(None) else { return std::future::pending().await };
+    sleep(SETTLE).await;
+    let Some((tab, url, reason)) = closed(Some(&tab)) else { return };
+    stage.chronicle.denied(&url, reason);
+    if let Some(page) = stage.tabs.session(&tab) {
+        let blank = Navigate { url: "about:blank".into(), ..Navigate::default() };
+        if let Err(error) = page.call_within(LEAVE_LIMIT, blank).await {
+            tracing::debug!(%error, "a page that is closed by the policy was not left");
+        }
+        stage.tabs.set_url(&tab, "about:blank");
+    }
+}
+
+/// Judges the requests for documents of one tab, or of a frame in a process of its own, until it is gone.
+fn watch(stage: Arc<Stage>, session: Session) -> BoxFuture<'static, ()> {
+    async move {
+        let (mut paused, mut attached) = (session.events::<RequestPaused>(), session.events::<AttachedToTarget>());
+        let documents =
+            RequestPattern { url_pattern: None, resource_type: Some(ResourceType::Document), request_stage: None };
+        let enable = Enable { patterns: Some(vec![documents]), ..Enable::default() };
+        // In this order: it goes on when nothing can get past.
+        let begun = tokio::join!(
+            session.call(enable),
+            session.call(attach("iframe", true)),
+            session.call(RunIfWaitingForDebugger {})
+        );
+        if let (Err(error), ..) = begun {
+            tracing::debug!(%error, "a page is not guarded");
+        }
+        let connection = stage.tabs.connection();
+        let mut frames = JoinSet::new();
+        loop {
+            tokio::select! {
+                event = paused.next() => match event {
+                    Ok(event) => judge(&stage, &session, event).await,
+                    Err(Missed::Lost(_) | Missed::Malformed { .. }) => {}
+                    Err(Missed::Detached | Missed::Closed(_)) => return,
+                },
+                event = attached.next() => match event {
+                    Ok(event) if frames.len() < GUARDED_MAX => {
+                        frames.spawn(watch(stage.clone(), connection.session(event.session_id)));
+                    }
+                    Ok(_) | Err(Missed::Lost(_) | Missed::Malformed { .. }) => {}
+                    Err(Missed::Detached | Missed::Closed(_)) => return,
+                },
+                Some(_) = frames.join_next() => {}
+            }
+        }
+    }
+    .boxed()
+}
+
+async fn judge(stage: &Stage, session: &Session, paused: RequestPaused) {
+    let url = paused.request.url + paused.request.url_fragment.as_deref().unwrap_or_default();
+    let refusal = rules::refusal(&stage.policy.borrow(), &url);
+    let done = match refusal {
+        Some(reason) => {
+            stage.chronicle.refused(&TargetId(paused.frame_id.0), &url, reason);
+            // Aborted, not failed: the page from which it was asked stays.
+            let command = FailRequest { request_id: paused.request_id, error_reason: ErrorReason::Aborted };
+            session.call(command).await.map(drop)
+        }
+        None => session
+            .call(ContinueRequest { request_id: paused.request_id, ..ContinueRequest::default() })
+            .await
+            .map(drop),
+    };
+    if let Err(error) = done {
+        tracing::debug!(%error, "a request that was judged is gone");
+    }
+}
