@@ -127,7 +127,9 @@ impl Chronicle {
     fn tell_list(&self, told: &mut Told, now: &TabList) {
         for (index, tab) in now.tabs.iter().enumerate().filter(|(_, tab)| told.list.get(&tab.id).is_none()) {
             self.say("tab-created", json!({ "index": index, "id": tab.id.0, "url": tab.url }));
-            told.fresh.insert(tab.id.clone());
+            if self.events.receiver_count() > 0 {
+                told.fresh.insert(tab.id.clone());
+            }
         }
         for (index, tab) in told.list.tabs.iter().enumerate().filter(|(_, tab)| now.get(&tab.id).is_none()) {
             self.say("tab-closed", json!({ "index": index, "id": tab.id.0 }));
@@ -142,6 +144,8 @@ impl Chronicle {
             self.say("active-tab-changed", json!({ "index": index, "id": active.0 }));
         }
         let tabs = now.tabs.iter().map(|tab| match told.list.get(&tab.id).cloned() {
+            // Its first page is told of first.
+            Some(before) if told.fresh.contains(&tab.id) => before,
             Some(before) => self.tell_tab(&mut told.updated, before, tab),
             // As it was created; its title and icon are told when they come.
             None => Tab { title: String::new(), favicon: None, ..tab.clone() },

@@ -97,6 +97,11 @@ impl Failure {
         self.code == Code::InvalidArgument
     }
 
+    /// The time was over.
+    pub fn is_late(&self) -> bool {
+        self.code == Code::Timeout
+    }
+
     /// The document that was asked went away meanwhile.
     pub fn is_of_a_document(&self) -> bool {
         DOCUMENT_GONE.iter().any(|words| self.message.contains(words))

@@ -1,9 +1,9 @@
 //! Keeps pages from addresses that the policy keeps closed, however they get there: by a link, a script, a redirect, in a frame,
 //! a window that a page opens, a tab that a client opens.
 //!
-//! While there are rules, every new tab waits until its requests for documents come by here, and so does each frame that
+//! Since there were rules, every new tab waits until its requests for documents come by here, and so does each frame that
 //! Chromium runs in a process of its own. What makes no request (a page from the history, one that was open when the rules
-//! came) is found by its address and sent to the blank page. Without rules nothing of this exists.
+//! came) is found by its address and sent to the blank page. Where there never were rules nothing of this exists.
 
 use super::rules;
 use crate::view::stage::Stage;
@@ -17,7 +17,7 @@ use vitrine_cdp::protocol::fetch::{ContinueRequest, Enable, FailRequest, Request
 use vitrine_cdp::protocol::network::{ErrorReason, ResourceType};
 use vitrine_cdp::protocol::page::Navigate;
 use vitrine_cdp::protocol::runtime::RunIfWaitingForDebugger;
-use vitrine_cdp::protocol::target::{AttachedToTarget, DetachFromTarget, FilterEntry, SetAutoAttach, TargetId};
+use vitrine_cdp::protocol::target::{AttachedToTarget, FilterEntry, SetAutoAttach, TargetId};
 use vitrine_cdp::{CdpError, Missed, Session};
 
 /// Tabs and frames that are guarded at once: as many as can be listed, with some frames each.
@@ -29,52 +29,40 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A page that asks for nothing answers at once.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Guards for as long as the future lives, whenever there are rules.
+/// Guards for as long as the future lives, from the first rules on: whoever stopped would leave pages waiting for it.
 pub(crate) async fn run(stage: &Arc<Stage>) {
     let mut policies = stage.policy.subscribe();
-    let mut ending = stage.policy.subscribe();
     while policies.wait_for(|policy| rules::has_rules(policy)).await.is_ok() {
-        let mut own = Vec::new();
-        tokio::select! {
-            error = guard(stage, &mut own) => {
-                tracing::debug!(%error, "the pages are not guarded");
-                sleep(AGAIN).await;
-            }
-            _ = ending.wait_for(|policy| !rules::has_rules(policy)) => {}
-        }
-        // What was held is let go by whoever held it.
-        let connection = stage.tabs.connection();
-        for session in own {
-            let _ = connection.call(DetachFromTarget { session_id: Some(session.id().clone()) }).await;
-        }
-        let _ = connection.call(attach("page", false)).await;
-        if !connection.is_open() {
+        let error = guard(stage).await;
+        tracing::debug!(%error, "the pages are not guarded");
+        if !stage.tabs.connection().is_open() {
             return;
         }
+        sleep(AGAIN).await;
     }
 }
 
-fn attach(kind: &str, on: bool) -> SetAutoAttach {
+/// What is new waits until it is told to go on.
+fn attach(kind: &str) -> SetAutoAttach {
     let filter = vec![
         FilterEntry { r#type: Some(kind.into()), exclude: None },
         FilterEntry { r#type: None, exclude: Some(true) },
     ];
-    SetAutoAttach { auto_attach: on, wait_for_debugger_on_start: on, flatten: Some(true), filter: Some(filter) }
+    SetAutoAttach { auto_attach: true, wait_for_debugger_on_start: true, flatten: Some(true), filter: Some(filter) }
 }
 
-/// Until something fails. `own` are the sessions that have to be left by hand.
-async fn guard(stage: &Arc<Stage>, own: &mut Vec<Session>) -> CdpError {
+/// Until something fails.
+async fn guard(stage: &Arc<Stage>) -> CdpError {
     let connection = stage.tabs.connection();
     let (mut attached, mut list) = (connection.events::<AttachedToTarget>(), stage.tabs.watch());
     let mut policies = stage.policy.subscribe();
     let mut guarded = JoinSet::new();
-    if let Err(error) = connection.call(attach("page", true)).await {
+    if let Err(error) = connection.call(attach("page")).await {
         return error;
     }
     let present = list.borrow_and_update().clone();
     for tab in present.tabs.iter() {
         if let Ok(session) = connection.attach(&tab.id).await {
-            own.push(session.clone());
             guarded.spawn(watch(stage.clone(), session));
         }
     }
@@ -127,7 +115,7 @@ fn watch(stage: Arc<Stage>, session: Session) -> BoxFuture<'static, ()> {
         // In this order: it goes on when nothing can get past.
         let begun = tokio::join!(
             session.call(enable),
-            session.call(attach("iframe", true)),
+            session.call(attach("iframe")),
             session.call(RunIfWaitingForDebugger {})
         );
         if let (Err(error), ..) = begun {

@@ -90,6 +90,7 @@ impl Call<'_> {
             fields.extend(more);
         }
         let mut pause = LOOK_AGAIN_MIN;
+        let mut last = None;
         loop {
             let attended = self.attended(tab).await?;
             let found = match self.ask::<Found>(tab, &attended, verb, argument.clone()).await {
@@ -97,11 +98,16 @@ impl Call<'_> {
                 Ok(found) => found,
                 // The document went away while it was asked: its successor may have it.
                 Err(failure) if failure.is_of_a_document() => Found::Missing,
+                Err(failure) if failure.is_late() => match last {
+                    Some(found) => found,
+                    None => return Err(failure),
+                },
                 Err(failure) => return Err(failure),
             };
             if !waits || !found.may_change() || Instant::now() + pause >= self.deadline {
                 return Err(found.failure(self.arguments.method(), selector));
             }
+            last = Some(found);
             sleep(pause).await;
             pause = (pause * 2).min(LOOK_AGAIN_MAX);
         }

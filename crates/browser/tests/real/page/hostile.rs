@@ -2,7 +2,7 @@
 
 use crate::site::{Reply, path, site};
 use crate::view::support::Scene;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 use vitrine_browser::Build;
@@ -43,7 +43,8 @@ async fn dialogs_in_a_loop_end_with_their_tab() {
     caller.event("modal-opened").await;
     for _ in 0..5 {
         caller.call("dismissModal", json!([])).await;
-        caller.event("modal-updated").await;
+        let next = |told: &Value| matches!(told["name"].as_str(), Some("modal-updated" | "modal-opened"));
+        caller.hear_that("the next dialog", next).await;
     }
     caller.call("createTab", json!([])).await;
     caller.call("closeTab", json!([0])).await;
