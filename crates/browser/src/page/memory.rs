@@ -46,8 +46,10 @@ impl Memory {
             calls.retain(|_, call| call.since.elapsed() < KEPT);
             match calls.get(id) {
                 Some(known) => known.answer.clone(),
-                None if calls.len() >= CALLS_MAX => return Err(Failure::busy()),
                 None => {
+                    if calls.len() >= CALLS_MAX && !forget_oldest(&mut calls) {
+                        return Err(Failure::busy());
+                    }
                     let (given, answer) = watch::channel(None);
                     let task = tokio::spawn(run(call, given)).abort_handle();
                     calls.insert(id.to_owned(), Remembered { since: Instant::now(), answer: answer.clone(), task });
@@ -60,6 +62,13 @@ impl Memory {
             Err(_) => Err(gone()),
         }
     }
+}
+
+/// Lets go of the oldest call that has its answer; false when all of them run.
+fn forget_oldest(calls: &mut HashMap<String, Remembered>) -> bool {
+    let answered = calls.iter().filter(|(_, call)| call.answer.borrow().is_some());
+    let oldest = answered.min_by_key(|(_, call)| call.since).map(|(id, _)| id.clone());
+    oldest.is_some_and(|id| calls.remove(&id).is_some())
 }
 
 fn gone() -> Failure {
