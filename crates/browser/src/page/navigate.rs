@@ -19,6 +19,8 @@ const BEGIN_LIMIT: Duration = Duration::from_millis(250);
 const TOLD_LIMIT: Duration = Duration::from_millis(250);
 /// How long a page may take to say what it is called.
 const TITLE_LIMIT: Duration = Duration::from_secs(1);
+/// Addresses of the machine and of the browser, and scripts: no words to search for.
+const NEVER_SEARCHED: [&str; 6] = ["javascript", "file", "filesystem", "chrome", "devtools", "view-source"];
 /// Where a query is put in the search address.
 pub(super) const QUERY: &str = "{query}";
 
@@ -62,14 +64,15 @@ fn is_near(text: &str) -> bool {
         || host.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
-/// Whether what a person typed is meant to be an address.
+/// Whether what a person typed is meant to be an address, also one that may not be opened.
 fn is_address(text: &str) -> bool {
     let text = text.trim();
     if text.contains(char::is_whitespace) {
         return false;
     }
     if let Some(scheme) = scheme(text) {
-        return SCHEMES.contains(&scheme.to_ascii_lowercase().as_str());
+        let scheme = scheme.to_ascii_lowercase();
+        return SCHEMES.contains(&scheme.as_str()) || NEVER_SEARCHED.contains(&scheme.as_str());
     }
     let host = host_of(text);
     is_near(text) || (host.contains('.') && !host.starts_with('.') && !host.ends_with('.'))
@@ -230,10 +233,10 @@ mod tests {
 
     #[test]
     fn a_person_means_an_address_or_searches() {
-        for text in ["example.com", "localhost", "https://a", "1.2.3.4:80/x", "about:blank"] {
+        for text in ["example.com", "localhost", "https://a", "1.2.3.4:80/x", "about:blank", "javascript:1"] {
             assert!(is_address(text), "{text}");
         }
-        for text in ["weather", "what is a.b", "javascript:1", "a.", "c++"] {
+        for text in ["weather", "what is a.b", "site:example.com", "a.", "c++"] {
             assert!(!is_address(text), "{text}");
         }
         assert_eq!(escaped("a b&c=ü"), "a%20b%26c%3D%C3%BC");
