@@ -74,12 +74,19 @@ function show(session: DemoSession): void {
   for (const name of ['sos', 'disconnected']) element.addEventListener(name, () => over('The browser is gone.'));
   current = { session, element };
   stage.replaceChildren(element);
+  countDown();
   start.hidden = true;
   end.hidden = false;
   element.whenReady().then(
     () => void fillMethods(element),
     (error: unknown) => over(words(error)),
   );
+}
+
+function countDown(): void {
+  if (!current) return;
+  const seconds = Math.max(0, Math.floor((current.session.expires_at - Date.now()) / 1000));
+  status.textContent = `Your browser is here for ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} more.`;
 }
 
 function over(sentence: string): void {
@@ -185,11 +192,7 @@ addEventListener('pagehide', () => {
   navigator.sendBeacon('api/session/disconnect', JSON.stringify({ mode: 'defer', sessionId: current.session.id }));
 });
 
-setInterval(() => {
-  if (!current) return;
-  const seconds = Math.max(0, Math.floor((current.session.expires_at - Date.now()) / 1000));
-  status.textContent = `Your browser is here for ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} more.`;
-}, COUNTDOWN_MS);
+setInterval(countDown, COUNTDOWN_MS);
 
 try {
   const found = await ask('/status');
