@@ -111,7 +111,6 @@ export function open(host: Host): Browser {
         address.show(tabs.current);
         status.mode(view.control ? 'control' : 'view');
         status.viewers(message.viewers);
-        sizing.repeat();
         break;
       case 'viewers':
         status.viewers(message.count);
@@ -121,6 +120,7 @@ export function open(host: Host): Browser {
         break;
       case 'watching':
         tabs.watching(message);
+        sizing.repeat();
         break;
       case 'viewport':
         sizing.viewport(message);
@@ -178,6 +178,7 @@ export function open(host: Host): Browser {
     if (document.documentElement.dataset['mode'] !== 'none') status.mode(view.control ? 'control' : 'view');
     address.show(tabs.current);
     if (off) select.clear();
+    else sizing.repeat();
   }
 
   return { view, context, sizing, stage: parts.stage, handsOff };

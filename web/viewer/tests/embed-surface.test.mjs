@@ -24,6 +24,10 @@ test('the page takes the size of its frame', async () => {
   const { width, height } = await server.take('resize');
   const stage = await inside().locator('#stage').boundingBox();
   assert.deepEqual([width, height], [Math.round(stage.width), Math.round(stage.height)]);
+  await page.waitForTimeout(500);
+  assert.equal(server.messages.filter(({ type }) => type === 'resize').length, 0, 'asked once');
+  server.send({ type: 'watching', tab: 'T2' });
+  assert.equal((await server.take('resize')).width, width, 'another tab has another size');
   await page.evaluate(() => (document.querySelector('iframe').width = 500));
   await server.take('resize', (resize) => resize.width === 500);
 });

@@ -18,6 +18,8 @@ export class Sizing {
   readonly #jpeg = find(HTMLInputElement, '#use-jpeg');
   #fit = true;
   #zoom = 1;
+  /** The window's size when the page was last given one. */
+  #asked: readonly [width: number, height: number] = [0, 0];
   #settled: ReturnType<typeof setTimeout> | undefined;
 
   constructor(context: Context) {
@@ -53,7 +55,7 @@ export class Sizing {
     this.#zoomShown.value = `${Math.round(zoom * 100)}%`;
   }
 
-  /** Asks again for the size of this window, if that was asked for: the tab may have another one. */
+  /** Asks again for the size of this window, if that was asked for: each tab has a size of its own. */
   repeat(): void {
     if (this.#pageSize.value === 'match') this.#resizePage();
   }
@@ -90,19 +92,25 @@ export class Sizing {
     this.layOut();
     if (this.#pageSize.value !== 'match') return;
     clearTimeout(this.#settled);
-    this.#settled = setTimeout(() => this.#resizePage(), SETTLED_MS);
+    this.#settled = setTimeout(() => {
+      const { clientWidth, clientHeight } = this.#stage;
+      const [width, height] = this.#asked;
+      // A window that is there for the first time has been asked for already.
+      if (clientWidth !== width || clientHeight !== height) this.#resizePage();
+    }, SETTLED_MS);
   }
 
   #resizePage(): void {
     const { value } = this.#pageSize;
+    const { clientWidth, clientHeight } = this.#stage;
+    this.#asked = [clientWidth, clientHeight];
     if (value === 'reset') {
       this.#context.act({ type: 'resize', reset: true });
       return;
     }
     // A frame that is not shown has no size.
-    if (value === 'match' && this.#stage.clientWidth === 0) return;
-    const wanted =
-      value === 'match' ? [this.#stage.clientWidth, this.#stage.clientHeight] : value.split('x').map(Number);
+    if (value === 'match' && clientWidth === 0) return;
+    const wanted = value === 'match' ? [clientWidth, clientHeight] : value.split('x').map(Number);
     const [width = 0, height = 0] = wanted.map((side) => clamp(Math.round(side), PAGE_LEAST_PX, PAGE_MOST_PX));
     this.#context.act({ type: 'resize', width, height });
   }

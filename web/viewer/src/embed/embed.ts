@@ -213,8 +213,8 @@ class Embed {
         // The first thing that an embedder says is mostly how it is anyway.
         if (mode === this.#mode) return;
         this.#mode = mode;
-        this.#browser.handsOff(mode === 'view-only');
         this.#view.connection.send({ type: 'interaction', mode });
+        this.#browser.handsOff(mode === 'view-only');
       },
     };
   }

@@ -5,6 +5,8 @@ import type { Box, Surface } from '../surface.ts';
 
 /** Of one set; a selector may match without end. */
 const MARKS_MAX = 200;
+/** The name stands above its frame where there is room for it. */
+const NAME_PX = 22;
 
 export class Marks {
   readonly layer = make('div', { class: 'marks', 'aria-hidden': 'true' });
@@ -31,7 +33,10 @@ export class Marks {
     this.layer.replaceChildren(
       ...this.#boxes.map((box, index) => {
         const mark = make('div', { class: 'mark' });
-        if (index === 0 && this.#name) mark.append(make('span', { class: 'mark-name' }, this.#name));
+        if (index === 0 && this.#name) {
+          const above = box.y * this.#surface.scale >= NAME_PX;
+          mark.append(make('span', { class: above ? 'mark-name above' : 'mark-name' }, this.#name));
+        }
         this.#surface.place(mark, box);
         return mark;
       }),
