@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vitrine_init::{Exec, User};
 
-use super::{Attack, Carried, Ground, MEMORY_BYTES, Means, PIDS_MAX, Victim, could_not};
+use super::{Attack, Carried, Ground, Means, Victim, could_not};
 
 /// How long a bomb goes on before the neighbour is asked.
 const BURN: Duration = Duration::from_millis(700);
@@ -57,11 +57,11 @@ async fn explode(ground: &Ground, script: &str) -> Result<(), String> {
     let exec = Exec { user: User::Root, ..Exec::new(["/bin/sh", "-c", script]) };
     victim.capsule.exec(exec).await.map_err(could_not)?;
     tokio::time::sleep(BURN).await;
-    let used = victim.capsule.usage().map_err(could_not)?;
-    if used.pids > PIDS_MAX {
+    let (used, limits) = (victim.capsule.usage().map_err(could_not)?, ground.limits());
+    if used.pids > limits.pids_max {
         return Err(format!("it has {} processes", used.pids));
     }
-    if used.memory_bytes > MEMORY_BYTES {
+    if used.memory_bytes > limits.memory_bytes {
         return Err(format!("it has {} bytes of memory", used.memory_bytes));
     }
     neighbour.lives().await.map_err(|breach| format!("its neighbour: {breach}"))?;
@@ -74,14 +74,14 @@ async fn explode(ground: &Ground, script: &str) -> Result<(), String> {
 
 /// Everything in it ends on demand, however much there is, and it is as good as before.
 async fn end(victim: &Victim) -> Result<(), String> {
-    victim.capsule.signal_all(9).await.map_err(could_not)?;
+    victim.kill_all().await?;
     // Those that were just starting are killed as they come.
     for _ in 0..20 {
         if victim.capsule.usage().map_err(could_not)?.pids <= 2 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-        victim.capsule.signal_all(9).await.map_err(could_not)?;
+        victim.kill_all().await?;
     }
     victim.lives().await
 }
@@ -94,7 +94,7 @@ async fn requests(ground: &Ground) -> Result<(), String> {
         tokio::spawn(async move { drop(capsule.exec(Exec::new(["/bin/sleep", "9"])).await) })
     };
     let asked: Vec<_> = (0..300).map(ask).collect();
-    victim.capsule.signal_all(9).await.map_err(could_not)?;
+    victim.kill_all().await?;
     for one in asked {
         one.await.map_err(|error| error.to_string())?;
     }

@@ -223,7 +223,8 @@ fn look(capsule: &Capsule) -> Result<(), String> {
     }
     let listed = files.list(folder, 99).map_err(|error| format!("could not list the folder: {error}"))?;
     match listed.entries.len() {
-        9 => Ok(()),
+        // A second kernel keeps its sockets to itself.
+        8 | 9 => Ok(()),
         names => Err(format!("the attack itself failed: {names} names")),
     }
 }

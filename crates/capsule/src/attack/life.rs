@@ -41,7 +41,11 @@ fn kill_everything(ground: &Ground) -> Carried<'_> {
             let exec = Exec { user, ..Exec::new(["/bin/sh", "-c", script]) };
             let process = victim.capsule.exec(exec).await.map_err(could_not)?;
             let ended = tokio::time::timeout(PROMPT, process.wait()).await;
-            ended.map_err(|_| "the end of a program was not told".to_owned())?.map_err(could_not)?;
+            let ended = ended.map_err(|_| "the end of a program was not told".to_owned())?;
+            if victim.has_ended().await {
+                return Ok(());
+            }
+            ended.map_err(could_not)?;
             victim.lives().await.map_err(|breach| format!("as {user:?}: {breach}"))?;
         }
         Ok(())

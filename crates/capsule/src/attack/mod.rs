@@ -31,10 +31,15 @@ const DONE: &str = "DONE";
 const SCRIPT_DEADLINE: Duration = Duration::from_secs(30);
 /// How long one attack may take; one that hangs has succeeded.
 const ATTACK_DEADLINE: Duration = Duration::from_secs(90);
+/// How long the end of a capsule that was overrun may take to be seen.
+const END_DEADLINE: Duration = Duration::from_millis(500);
 /// The most that is read of a script's output, in bytes.
 const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
 const MEMORY_BYTES: u64 = 256 * 1024 * 1024;
 const PIDS_MAX: u32 = 64;
+/// What a second kernel takes of both for itself.
+const SECOND_KERNEL_BYTES: u64 = 256 * 1024 * 1024;
+const SECOND_KERNEL_PIDS: u32 = 192;
 
 /// One thing that is tried.
 #[derive(Clone, Copy, Debug)]
@@ -135,8 +140,10 @@ impl Ground {
 
     async fn run_script(&self, script: &str) -> Result<(), String> {
         let victim = self.attacker().await?;
+        // What a script finds out about a kernel of the capsule's own is nobody's secret.
+        let script = format!("own_kernel={}\n{script}", if victim.own_kernel { "yes" } else { "" });
         for user in [User::Root, User::Ordinary] {
-            victim.holds(user, script).await.map_err(|breach| format!("as {user:?}: {breach}"))?;
+            victim.holds(user, &script).await.map_err(|breach| format!("as {user:?}: {breach}"))?;
         }
         Ok(())
     }
@@ -155,15 +162,13 @@ impl Ground {
     }
 
     async fn capsule(&self, id: &str) -> Result<Victim, String> {
-        let limits =
-            Limits { memory_bytes: MEMORY_BYTES, pids_max: PIDS_MAX, cpu_weight: 100, cpu_max_millis: Some(1000) };
         let file = self.disks.make(id).await.map_err(could_not)?;
         let spec = Spec {
             id: id.to_owned(),
             driver: self.driver.clone(),
             profile: Profile::Sandbox,
             rootfs: self.rootfs.clone(),
-            limits,
+            limits: self.limits(),
             ca_bundle: None,
             hostname: "capsule".into(),
             binds: Vec::new(),
@@ -172,7 +177,20 @@ impl Ground {
         };
         let capsule = self.native.create(spec).await.map_err(could_not)?;
         let _furnished = self.furnish.furnish(&capsule).await?;
-        Ok(Victim { capsule, _furnished })
+        Ok(Victim { capsule, own_kernel: !self.shares_the_kernel(), _furnished })
+    }
+
+    fn limits(&self) -> Limits {
+        let limits =
+            Limits { memory_bytes: MEMORY_BYTES, pids_max: PIDS_MAX, cpu_weight: 100, cpu_max_millis: Some(1000) };
+        match self.shares_the_kernel() {
+            true => limits,
+            false => Limits {
+                memory_bytes: MEMORY_BYTES + SECOND_KERNEL_BYTES,
+                pids_max: PIDS_MAX + SECOND_KERNEL_PIDS,
+                ..limits
+            },
+        }
     }
 
     /// Whether its capsules are processes of this kernel.
@@ -184,6 +202,7 @@ impl Ground {
 /// A capsule in which programs attack.
 struct Victim {
     capsule: Capsule,
+    own_kernel: bool,
     _furnished: Furnished,
 }
 
@@ -217,15 +236,29 @@ impl Victim {
         }
     }
 
-    /// Whether it still does what it is told.
+    /// Whether it still does what it is told. One that has overrun its own kernel may be gone with it instead.
     async fn lives(&self) -> Result<(), String> {
         let started = std::time::Instant::now();
-        let answer = self.output(User::Root, "echo here").await?;
-        match answer.trim() {
-            "here" if started.elapsed() < Duration::from_secs(5) => Ok(()),
-            "here" => Err(format!("it answered after {} ms only", started.elapsed().as_millis())),
-            other => Err(format!("it no longer runs programs: {other}")),
+        match self.output(User::Root, "echo here").await.as_deref().map(str::trim) {
+            Ok("here") if started.elapsed() < Duration::from_secs(5) => Ok(()),
+            Ok("here") => Err(format!("it answered after {} ms only", started.elapsed().as_millis())),
+            _ if self.has_ended().await => Ok(()),
+            Ok(other) => Err(format!("it no longer runs programs: {other}")),
+            Err(error) => Err(error.clone()),
         }
+    }
+
+    /// Kills all of its programs.
+    async fn kill_all(&self) -> Result<(), String> {
+        match self.capsule.signal_all(9).await {
+            Err(error) if !self.has_ended().await => Err(could_not(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it ended with a kernel of its own.
+    async fn has_ended(&self) -> bool {
+        self.own_kernel && tokio::time::timeout(END_DEADLINE, self.capsule.exited()).await.is_ok()
     }
 }
 

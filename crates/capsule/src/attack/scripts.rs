@@ -54,12 +54,13 @@ fn settings() -> String {
          /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/disable_ipv6 /proc/sys/vm/overcommit_memory \
          /proc/sys/fs/binfmt_misc/register /proc/sys/kernel/panic /sys/kernel/uevent_helper \
          /sys/devices/system/cpu/cpu1/online /sys/kernel/mm/transparent_hugepage/enabled; do\n\
+         case \"$own_kernel$f\" in yes/proc/sys/*) continue;; esac\n\
          v=$(cat $f 2>/dev/null) && (printf '%s\\n' \"$v\" > $f) 2>/dev/null && echo \"{ESCAPED}: wrote $f\"\n\
          chmod 666 $f 2>/dev/null && echo \"{ESCAPED}: changed the mode of $f\"\ndone\n\
          [ -c /proc/sysrq-trigger ] || (echo h > /proc/sysrq-trigger) 2>/dev/null && \
          [ -f /proc/sysrq-trigger ] && echo '{ESCAPED}: wrote sysrq-trigger'\n\
          find / -xdev \\( -name release_agent -o -name notify_on_release \\) 2>/dev/null | sed 's/^/{ESCAPED}: found /'\n\
-         find /sys /proc/sys -type f -writable 2>/dev/null | while read f; do \
+         find /sys $([ -n \"$own_kernel\" ] || echo /proc/sys) -type f -writable 2>/dev/null | while read f; do \
          v=$(cat $f 2>/dev/null); (printf '%s\\n' \"$v\" > $f) 2>/dev/null && echo \"{ESCAPED}: wrote $f\"; done\ntrue"
     )
 }
@@ -184,18 +185,20 @@ fn process_one() -> String {
     ]);
     format!(
         "{calls}\nfor f in environ maps mem exe cwd/etc/hostname root/etc/hostname fd/0 fd/3 ns/net auxv; do\n\
+         [ -n \"$own_kernel\" ] && case $f in environ|maps|exe|cwd/*|root/*|ns/net|auxv) continue;; esac\n\
          head -c 1 /proc/1/$f >/dev/null 2>&1 && [ \"$(head -c 1 /proc/1/$f 2>/dev/null | wc -c)\" != 0 ] && \
          echo \"{ESCAPED}: read $f of process 1\"\ndone\n\
-         for n in 0 1 2 3 4 5 6 7; do readlink /proc/1/fd/$n | sed 's/^/{ESCAPED}: sees its descriptor /'; done\n\
-         kill -9 1; kill -STOP 1; kill -SEGV 1; kill -TERM 1; sleep 0.1\n\
+         [ -n \"$own_kernel\" ] || for n in 0 1 2 3 4 5 6 7; do readlink /proc/1/fd/$n | sed 's/^/{ESCAPED}: sees its descriptor /'; done\n\
+         [ -n \"$own_kernel\" ] || {{ kill -9 1; kill -STOP 1; kill -SEGV 1; kill -TERM 1; sleep 0.1; }}\n\
          [ -d /proc/1 ] || echo '{ESCAPED}: killed it'"
     )
 }
 
 fn descriptors() -> String {
-    // A list of a folder has a descriptor of its own, and a shell may keep some above.
+    // A list of a folder has a descriptor of its own, and a shell may keep some above. A second kernel says so of the pipes
+    // that we gave it.
     format!(
-        "perl -e 'for (glob \"/proc/self/fd/*\") {{ $l = readlink; next unless defined $l; \
+        "perl -e 'for (glob \"/proc/self/fd/*\") {{ $l = readlink; next unless defined $l; next if m{{/[012]$}} && $l =~ /^host:/; \
          print \"{ESCAPED}: has $l\\n\" if $l !~ m{{^(pipe:|/dev/null|/proc/)}}; }}'\n\
          for p in /proc/[0-9]*; do [ $p = /proc/1 ] && continue; for f in $p/fd/*; do \
          case \"$(readlink $f 2>/dev/null)\" in *capsules/*|*vitrine*) echo \"{ESCAPED}: $f\";; esac; done; done\ntrue"

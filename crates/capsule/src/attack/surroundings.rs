@@ -75,7 +75,8 @@ fn ask(targets: &[String]) -> String {
     format!(
         "perl -MSocket -e '$SIG{{ALRM}} = sub {{}}; for (@ARGV) {{ ($h, $p) = split /:/; $a = inet_aton($h) or next; \
          socket(S, PF_INET, SOCK_STREAM, 0) or next; alarm 3; \
-         if (connect(S, sockaddr_in($p, $a))) {{ print S \"GET / HTTP/1.0\\r\\n\\r\\n\"; sysread(S, $b, 99); \
+         if (connect(S, sockaddr_in($p, $a))) {{ print S \"GET / HTTP/1.0\\r\\n\\r\\n\"; \
+         for $n (1..40) {{ last if defined sysread(S, $b, 99) || $! != 11; select(undef, undef, undef, 0.05) }} \
          print \"ESCAPED: read a secret from $_\\n\" if $b =~ /{SECRET}/; }} alarm 0; close S; $b = \"\" }}' {}",
         targets.join(" ")
     )
