@@ -200,6 +200,7 @@ export interface Selection {
   generalize(options?: Options): Promise<SelectionResult>;
   /** The same, and shown over the page. */
   preview(options?: Options): Promise<SelectionResult>;
+  /** Of what was picked, or what it was generalised to. */
   extract(options?: { readonly maxItems?: number; readonly fields?: readonly string[] }): Promise<SelectionResult>;
 }
 

@@ -17,8 +17,6 @@ const GRACE_MS = 2000;
 export interface CallOptions {
   readonly timeoutMs: number;
   readonly tries?: number;
-  /** Past the limit: for what ends or waits for a person. */
-  readonly aside?: boolean;
 }
 
 interface Pending {
@@ -45,18 +43,33 @@ export class Calls {
     return this.#pending.size;
   }
 
-  /** A modern call. */
-  async call(method: string, args: readonly unknown[], options: CallOptions): Promise<unknown> {
-    const timeoutMs = timeoutOf(args, options.timeoutMs);
-    const message = { type: 'bbx-api-call', data: { method, args: [...args], callId: randomId() } };
-    const run = this.#tried(message, { ...options, timeoutMs });
-    if (options.aside) return run();
+  /** Does `work` when fewer than the most are under way. */
+  async inTurn<T>(work: () => Promise<T>): Promise<T> {
     await this.#turn();
     try {
-      return await run();
+      return await work();
     } finally {
       this.#underWay -= 1;
       this.#queue.shift()?.();
+    }
+  }
+
+  /** A modern call, as often as it takes. */
+  async call(method: string, args: readonly unknown[], { timeoutMs: usual, tries }: CallOptions): Promise<unknown> {
+    const message = { type: 'bbx-api-call', data: { method, args: [...args], callId: randomId() } };
+    const timeoutMs = timeoutOf(args, usual);
+    const generation = this.#generation;
+    const most = tries ?? this.#timings.tries;
+    for (let attempt = 1; ; attempt += 1) {
+      if (generation !== this.#generation) throw new BrowserBoxError('ERR_TRANSPORT', 'disconnected');
+      await this.#connection.whenReady(timeoutMs);
+      try {
+        return await this.ask(message, timeoutMs);
+      } catch (thrown) {
+        const error = errorFrom(thrown);
+        if (!error.retriable || attempt >= most || generation !== this.#generation) throw error;
+      }
+      await sleep(this.#timings.retryStepMs * attempt);
     }
   }
 
@@ -109,25 +122,6 @@ export class Calls {
   abandon(error: BrowserBoxError): void {
     this.#generation += 1;
     this.interrupt(error);
-  }
-
-  /** The tries of one call, for the session that is there now. */
-  #tried(message: Readonly<Record<string, unknown>>, { timeoutMs, tries }: CallOptions): () => Promise<unknown> {
-    const generation = this.#generation;
-    const most = tries ?? this.#timings.tries;
-    return async () => {
-      for (let attempt = 1; ; attempt += 1) {
-        if (generation !== this.#generation) throw new BrowserBoxError('ERR_TRANSPORT', 'disconnected');
-        await this.#connection.whenReady(timeoutMs);
-        try {
-          return await this.ask(message, timeoutMs);
-        } catch (thrown) {
-          const error = errorFrom(thrown);
-          if (!error.retriable || attempt >= most || generation !== this.#generation) throw error;
-        }
-        await sleep(this.#timings.retryStepMs * attempt);
-      }
-    };
   }
 
   #turn(): Promise<void> {

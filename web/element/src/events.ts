@@ -67,7 +67,14 @@ export class Feed {
       ...tabOf(name, detail),
       detail,
     };
-    for (const reader of [...this.#readers]) reader(record, name);
+    for (const reader of [...this.#readers]) {
+      try {
+        reader(record, name);
+      } catch (error) {
+        // One reader's fault is not the others'.
+        reportError(error);
+      }
+    }
   }
 
   observe(config: EventConfig = {}): Observer {

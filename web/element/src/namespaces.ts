@@ -5,6 +5,7 @@ import type {
   CaptureNamespace,
   CaptureOptions,
   Metrics,
+  Options,
   PageNamespace,
   RawSelection,
   Rect,
@@ -106,11 +107,18 @@ export function selectOf(call: Call): SelectNamespace {
   const select: SelectNamespace = Object.assign(
     async ({ prompt, intent }: { readonly prompt?: string; readonly intent?: string } = {}) => {
       const raw = rawOf(await call('beginSelect', { prompt, intent }));
+      // Of the one that was picked, until it was generalised.
+      let { selector } = raw;
+      const generalize = async (options: Options = {}) => {
+        const found = result(await call('generalizeSelection', raw, options));
+        selector = found.selector || selector;
+        return found;
+      };
       return {
         getRaw: () => raw,
-        generalize: async (options = {}) => result(await call('generalizeSelection', raw, options)),
-        preview: async (options = {}) => result(await call('generalizeSelection', raw, { ...options, preview: true })),
-        extract: async (options = {}) => result(await call('extractSelection', raw, options)),
+        generalize,
+        preview: (options = {}) => generalize({ ...options, preview: true }),
+        extract: async (options = {}) => result(await call('extractSelection', { ...raw, selector }, options)),
       };
     },
     { cancel: () => call('cancelSelect') },

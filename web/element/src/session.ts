@@ -148,17 +148,13 @@ export class Session {
   async call(method: string, given: readonly unknown[], need?: Api.Capability | null): Promise<unknown> {
     const args = trimmed(given);
     const denials = this.#denials;
+    const epoch = this.#epoch;
     try {
       this.permit(need === undefined ? needOf(method, args) : need, method);
-      const timeoutMs = this.#embedder.timeoutMs();
-      const epoch = this.#epoch;
-      await this.#connection.whenReady(timeoutMs);
-      // Made for a session that has meanwhile been left.
-      if (epoch !== this.#epoch) throw new BrowserBoxError('ERR_TRANSPORT', 'disconnected');
-      if (this.transport === 'legacy') return await this.#legacy.call(method, args, timeoutMs);
-      if (method === 'beginSelect')
-        return await this.#calls.call(method, args, { timeoutMs: PICK_TIMEOUT_MS, tries: 1, aside: true });
-      return await this.#calls.call(method, args, { timeoutMs, aside: method === 'cancelSelect' });
+      // What waits for a person, or ends that, takes no turn from the others.
+      const aside = method === 'beginSelect' || method === 'cancelSelect';
+      const make = () => this.#make(method, args, epoch);
+      return await (aside ? make() : this.#calls.inTurn(make));
     } catch (thrown) {
       const error = this.#note(thrown);
       // The server raises the event itself for an address that it blocks; a denied method it only answers.
@@ -166,6 +162,16 @@ export class Session {
         this.#deny(error.message, method, need ?? needOf(method, args));
       throw error;
     }
+  }
+
+  async #make(method: string, args: readonly unknown[], epoch: number): Promise<unknown> {
+    const timeoutMs = this.#embedder.timeoutMs();
+    if (epoch === this.#epoch) await this.#connection.whenReady(timeoutMs);
+    // Made for a session that has meanwhile been left.
+    if (epoch !== this.#epoch) throw new BrowserBoxError('ERR_TRANSPORT', 'disconnected');
+    if (this.transport === 'legacy') return this.#legacy.call(method, args, timeoutMs);
+    const options = method === 'beginSelect' ? { timeoutMs: PICK_TIMEOUT_MS, tries: 1 } : { timeoutMs };
+    return this.#calls.call(method, args, options);
   }
 
   /** Fails when something is not allowed. */

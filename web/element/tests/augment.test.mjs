@@ -165,7 +165,9 @@ suite('augment', (test) => {
       });
       const active = await failure(element.select());
       const selection = await element.select({ prompt: 'Pick', intent: 'link' });
+      await selection.extract();
       await selection.preview();
+      await selection.extract({ maxItems: 2 });
       await element.select.cancel().catch(() => {});
       const calls = (await heard(element))
         .filter(({ type }) => type === 'bbx-api-call')
@@ -177,7 +179,9 @@ suite('augment', (test) => {
     assert.deepEqual(result.calls, [
       ['beginSelect', [{}]],
       ['beginSelect', [{ prompt: 'Pick', intent: 'link' }]],
+      ['extractSelection', [raw, {}]],
       ['generalizeSelection', [raw, { preview: true }]],
+      ['extractSelection', [{ ...raw, selector: 'a, b' }, { maxItems: 2 }]],
       ['cancelSelect', []],
     ]);
   });

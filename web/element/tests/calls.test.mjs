@@ -116,7 +116,7 @@ suite('calls', (test) => {
       htmlSnippet: '<a>',
     });
     assert.equal(result.generalized.count, 1);
-    assert.deepEqual(result.extracted, { selector: 'a', items: [], count: 0 });
+    assert.deepEqual(result.extracted, { selector: 'a, b', items: [], count: 0 });
   });
 
   test('a passing failure is tried three times with one callId, and its effect is one', async ({ run }) => {

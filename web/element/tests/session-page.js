@@ -80,7 +80,11 @@ const methods = {
     sample: [{ text: selector, href: null }],
   }),
   beginSelect: () => ({ selector: 'a', selectors: ['a', 'p > a'], text: 'A link', href: null, htmlSnippet: '<a>' }),
-  generalizeSelection: ({ selector }) => ({ selector, items: [{ text: 'A link', href: null, html: '<a>' }], count: 1 }),
+  generalizeSelection: ({ selector }) => ({
+    selector: `${selector}, b`,
+    items: [{ text: 'A link', href: null, html: '<a>' }],
+    count: 1,
+  }),
   extractSelection: ({ selector }) => ({ selector, items: [], count: 0 }),
   uiVisible: (visible = true) => visible,
   allowUserToggleUI: (allow = true) => allow,
