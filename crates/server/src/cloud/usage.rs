@@ -37,9 +37,10 @@ pub struct WeightBreakdown {
     pub medium: u64,
     #[schema(example = 7)]
     pub heavy: u64,
-    /// Embed sessions that were also driven over the DevTools protocol; their hours are paid in minutes.
-    #[schema(example = 0)]
-    pub embed: u64,
+    /// Embed sessions that were also driven over the DevTools protocol, where there were any; their hours are paid in minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 1)]
+    pub embed: Option<u64>,
 }
 
 /// Current billing period usage.
@@ -61,7 +62,7 @@ pub async fn read(State(app): State<App>, caller: Caller) -> Answer<Json<UsageAn
             light: usage.weights.light,
             medium: usage.weights.medium,
             heavy: usage.weights.heavy,
-            embed: usage.weights.embed,
+            embed: Some(usage.weights.embed).filter(|count| *count > 0),
         },
         period_start,
     }))

@@ -229,6 +229,9 @@ async fn a_session_is_driven_over_devtools_when_it_was_asked_for() {
     assert_eq!((read.status, read.body.get("cdp_url")), (200, None));
     let plain = claim(&harness, 1).await;
     assert_eq!(plain.body.get("cdp_url"), None);
+    let question = |session: &Reply| format!("/cdp/{}/json/version", session.body["id"].as_str().unwrap());
+    harness.as_us("GET", &question(&plain), None).await.expect(404, "NOT_FOUND");
+    assert_ne!(harness.as_us("GET", &question(&made), None).await.status, 404, "it may be driven");
     harness.as_us("DELETE", &of(&made), None).await;
     harness.until_over(&of(&made)).await;
     assert_eq!(harness.as_us("GET", &of(&made), None).await.body.get("cdp_url"), None);
