@@ -157,6 +157,20 @@ async fn what_came_to_nothing_can_be_tried_again_with_its_key() {
 }
 
 #[tokio::test]
+async fn a_client_that_left_before_the_answer_finds_its_session_by_its_key() {
+    let mut harness = Harness::raised().await;
+    harness.grant(100).await;
+    let left = tokio::time::timeout(Duration::from_millis(500), harness.as_us_once("k", PATH, &wish(15))).await;
+    assert!(left.is_err(), "nothing runs it yet: {left:?}");
+    assert_eq!(balance(&harness).await, (85, 15));
+    harness.node(4).await;
+    let found = harness.as_us_once("k", PATH, &wish(15)).await;
+    assert_eq!(found.status, 200, "{found:?}");
+    assert_eq!(balance(&harness).await, (85, 15));
+    harness.finish().await;
+}
+
+#[tokio::test]
 async fn without_a_browser_the_minutes_come_back() {
     let harness = Harness::raised().await;
     harness.grant(15).await;
