@@ -12,7 +12,7 @@ import { Sizing } from './chrome/sizing.ts';
 import { Status } from './chrome/status.ts';
 import { nameOf, Tabs } from './chrome/tabs.ts';
 import { take } from './clipboard.ts';
-import { find, icon, unreachable } from './dom.ts';
+import { find, icon, takeKeyboard, unreachable } from './dom.ts';
 import type { Host } from './host.ts';
 import type { ServerMessage, Tab } from './protocol.ts';
 import { View } from './view.ts';
@@ -62,7 +62,7 @@ export function open(host: Host): Browser {
     act: (message) => view.act(message),
     ask: (message) => view.connection.send(message),
     say: (sentence, action) => status.say(sentence, action),
-    toPage: () => field.focus({ preventScroll: true }),
+    toPage: () => takeKeyboard(field),
   };
   const status = new Status(view);
   const sizing = new Sizing(context);

@@ -35,6 +35,11 @@ export function find<E extends Element>(kind: new () => E, selector: string, wit
   return found;
 }
 
+/** Takes the keyboard for what appears by itself, but not from the page around this frame: what is typed there is meant for there. */
+export function takeKeyboard(element: HTMLElement | null): void {
+  if (window.parent === window || document.hasFocus()) element?.focus({ preventScroll: true });
+}
+
 /** For the end of a switch over all kinds: does not compile while one is missing. */
 export function unreachable(_: never): void {}
 

@@ -108,6 +108,30 @@ test('strangers are not heard: other origins, other windows', async () => {
   assert.deepEqual(server.embedding.calls, []);
 });
 
+test('a page that asks does not take the keyboard from the embedder’s', async () => {
+  await open();
+  await page.evaluate(() => document.body.prepend(document.createElement('input')));
+  await page.locator('input').focus();
+  server.send({ type: 'dialog', id: 'd1', tab: 'T1', kind: 'prompt', message: 'Which?', url: 'https://a.example/' });
+  await inside().getByText('Which?').waitFor();
+  const option = { label: 'One', selected: true, disabled: false };
+  server.send({
+    type: 'select',
+    id: 's1',
+    tab: 'T1',
+    x: 1,
+    y: 1,
+    width: 9,
+    height: 9,
+    multiple: false,
+    options: [option],
+  });
+  await inside().locator('.option').waitFor();
+  await page.keyboard.type('secret');
+  assert.equal(await page.locator('input').inputValue(), 'secret');
+  assert.equal(await inside().locator('.card input').inputValue(), '');
+});
+
 test('another frame of the same embedder is not heard', async () => {
   await open();
   await page.evaluate(() => {

@@ -1,7 +1,7 @@
 //! What the page asks and waits for: JavaScript dialogs and files. Each is a card over the picture; who may only look sees it
 //! without the buttons.
 
-import { make } from '../dom.ts';
+import { make, takeKeyboard } from '../dom.ts';
 import type { Received } from '../protocol.ts';
 import type { Context } from './context.ts';
 import { upload } from './upload.ts';
@@ -42,8 +42,9 @@ export class Questions {
       () => answer(true),
       () => answer(dialog.kind === 'alert'),
     );
-    (field ?? card.querySelector<HTMLElement>('.primary'))?.focus();
-    field?.select();
+    takeKeyboard(field ?? card.querySelector<HTMLElement>('.primary'));
+    // Selecting takes the keyboard too.
+    if (field && field === document.activeElement) field.select();
   }
 
   fileChooser(chooser: FileChooser): void {
@@ -62,7 +63,7 @@ export class Questions {
     input.addEventListener('change', () => void this.#upload(id, input, state));
     const title = multiple ? 'The page asks for files' : 'The page asks for a file';
     this.#card(id, title, [input, state], [this.#button('Cancel', cancel)], () => {}, cancel);
-    input.focus();
+    takeKeyboard(input);
     // Right after the click that made the page ask, the choice opens at once, as it would in a browser of one's own.
     if (this.#context.view.control && navigator.userActivation?.isActive) input.click();
   }
@@ -94,7 +95,7 @@ export class Questions {
     } catch (error) {
       state.textContent = error instanceof Error ? error.message : 'The file could not be sent.';
       input.disabled = false;
-      input.focus();
+      takeKeyboard(input);
     }
   }
 

@@ -1,6 +1,6 @@
 //! Select lists. The page's own popup is not in the picture, so it is drawn here, where the page's field is.
 
-import { clamp, make } from '../dom.ts';
+import { clamp, make, takeKeyboard } from '../dom.ts';
 import type { Received } from '../protocol.ts';
 import type { Context } from './context.ts';
 
@@ -56,7 +56,7 @@ export class SelectList {
     box.addEventListener('focusout', ({ relatedTarget }) => {
       if (!(relatedTarget instanceof Node && box.contains(relatedTarget)) && this.#open?.box === box) this.#cancel();
     });
-    list.focus({ preventScroll: true });
+    takeKeyboard(list);
   }
 
   close(id: string): void {

@@ -215,6 +215,7 @@ class Embed {
         this.#mode = mode;
         this.#view.connection.send({ type: 'interaction', mode });
         this.#browser.handsOff(mode === 'view-only');
+        if (mode === 'view-only') this.#browser.context.say('You may look at this page, not act in it.');
       },
     };
   }
