@@ -8,7 +8,6 @@ use crate::tabs::{Tab, TabList, Tabs};
 use crate::view::prompts::Prompt;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
@@ -21,6 +20,9 @@ const EVENTS_KEPT_MAX: usize = 512;
 const LIST_PAUSE: Duration = Duration::from_millis(40);
 /// How often a page that loads is told of.
 const LOADING_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long what a new tab is called waits for its first page.
+const FIRST_LIMIT: Duration = Duration::from_secs(2);
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +42,7 @@ struct Told {
     /// When a tab's title and address were told last.
     updated: HashMap<TargetId, Instant>,
     /// Tabs that were opened since, and whose first page was not told yet.
-    fresh: HashSet<TargetId>,
+    fresh: HashMap<TargetId, Instant>,
     modals: Vec<Arc<Prompt>>,
     refused: HashMap<TargetId, (Instant, &'static str)>,
 }
@@ -63,20 +65,24 @@ impl Chronicle {
         let _ = self.events.send(Arc::new(Event { name, detail }));
     }
 
-    /// What a tab does, which is told after all that the list says of it.
-    pub fn happened(&self, list: &TabList, tab: &TargetId, name: &'static str, url: &str) {
+    /// What a tab does, which is told after all that the list says of it. The list is read only once no other can tell of an
+    /// older one.
+    pub fn happened(&self, list: &watch::Receiver<TabList>, tab: &TargetId, name: &'static str, url: &str) {
         let mut told = self.told();
-        self.tell_list(&mut told, list);
+        self.tell_list(&mut told, &list.borrow().clone());
         if told.list.get(tab).is_some() {
             self.say(name, json!({ "tabId": tab.0, "url": url }));
         }
+        if name == "did-navigate" {
+            told.fresh.remove(tab);
+        }
     }
 
-    /// Whether a tab was opened while somebody listened, and its first page is still to be told of. Asked once.
-    pub fn is_fresh(&self, list: &TabList, tab: &TargetId) -> bool {
+    /// Whether a tab was opened while somebody listened, and its first page is still to be told of.
+    pub fn is_fresh(&self, list: &watch::Receiver<TabList>, tab: &TargetId) -> bool {
         let mut told = self.told();
-        self.tell_list(&mut told, list);
-        told.fresh.remove(tab)
+        self.tell_list(&mut told, &list.borrow().clone());
+        told.fresh.contains_key(tab)
     }
 
     /// A request of a tab's main frame that the policy did not let through.
@@ -128,13 +134,13 @@ impl Chronicle {
         for (index, tab) in now.tabs.iter().enumerate().filter(|(_, tab)| told.list.get(&tab.id).is_none()) {
             self.say("tab-created", json!({ "index": index, "id": tab.id.0, "url": tab.url }));
             if self.events.receiver_count() > 0 {
-                told.fresh.insert(tab.id.clone());
+                told.fresh.insert(tab.id.clone(), Instant::now());
             }
         }
         for (index, tab) in told.list.tabs.iter().enumerate().filter(|(_, tab)| now.get(&tab.id).is_none()) {
             self.say("tab-closed", json!({ "index": index, "id": tab.id.0 }));
         }
-        told.fresh.retain(|id| now.get(id).is_some());
+        told.fresh.retain(|id, at| now.get(id).is_some() && at.elapsed() < FIRST_LIMIT);
         told.updated.retain(|id, _| now.get(id).is_some());
         told.refused.retain(|id, _| now.get(id).is_some());
         if told.list.active != now.active
@@ -145,7 +151,7 @@ impl Chronicle {
         }
         let tabs = now.tabs.iter().map(|tab| match told.list.get(&tab.id).cloned() {
             // Its first page is told of first.
-            Some(before) if told.fresh.contains(&tab.id) => before,
+            Some(before) if told.fresh.contains_key(&tab.id) => before,
             Some(before) => self.tell_tab(&mut told.updated, before, tab),
             // As it was created; its title and icon are told when they come.
             None => Tab { title: String::new(), favicon: None, ..tab.clone() },
@@ -218,25 +224,21 @@ mod tests {
     async fn what_a_tab_does_is_told_between_its_creation_and_its_end() {
         let chronicle = Chronicle::new();
         let mut events = chronicle.events();
-        let loading = list("a", &[tab("a", "", true)]);
-        chronicle.happened(&loading, &TargetId("a".into()), "did-start-loading", "https://a/");
-        chronicle.happened(&loading, &TargetId("a".into()), "did-navigate", "https://a/");
+        let a = TargetId("a".into());
+        let (tabs, now) = watch::channel(list("a", &[tab("a", "early", true)]));
+        chronicle.happened(&now, &a, "did-start-loading", "https://a/");
+        assert!(chronicle.is_fresh(&now, &a));
+        chronicle.happened(&now, &a, "did-navigate", "https://a/");
         assert_eq!(names(&mut events), ["tab-created", "active-tab-changed", "did-start-loading", "did-navigate"]);
-        assert!(
-            chronicle.is_fresh(&loading, &TargetId("a".into())) && !chronicle.is_fresh(&loading, &TargetId("a".into()))
-        );
+        assert!(!chronicle.is_fresh(&now, &a));
         for title in ["1", "2", "3"] {
             chronicle.tell_list(&mut chronicle.told(), &list("a", &[tab("a", title, true)]));
         }
-        chronicle.happened(
-            &list("a", &[tab("a", "3", false)]),
-            &TargetId("a".into()),
-            "did-stop-loading",
-            "https://a/",
-        );
+        tabs.send_replace(list("a", &[tab("a", "3", false)]));
+        chronicle.happened(&now, &a, "did-stop-loading", "https://a/");
         assert_eq!(names(&mut events), ["tab-updated", "tab-updated", "did-stop-loading"], "the first and the last");
-        let none = TabList::default();
-        chronicle.happened(&none, &TargetId("a".into()), "did-navigate", "https://a/");
+        tabs.send_replace(TabList::default());
+        chronicle.happened(&now, &a, "did-navigate", "https://a/");
         assert_eq!(names(&mut events), ["tab-closed"]);
     }
 }

@@ -9,6 +9,7 @@ use super::rules;
 use crate::view::stage::Stage;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -112,19 +113,23 @@ fn watch(stage: Arc<Stage>, session: Session) -> BoxFuture<'static, ()> {
         let documents =
             RequestPattern { url_pattern: None, resource_type: Some(ResourceType::Document), request_stage: None };
         let enable = Enable { patterns: Some(vec![documents]), ..Enable::default() };
-        // In this order: it goes on when nothing can get past.
-        let begun = tokio::join!(
-            session.call(enable),
-            session.call(attach("iframe")),
-            session.call(RunIfWaitingForDebugger {})
-        );
-        if let (Err(error), ..) = begun {
-            tracing::debug!(%error, "a page is not guarded");
-        }
+        // In this order: it goes on when nothing can get past. Not waited for before the requests are: the renderer that answers
+        // may be made by the very navigation that is judged.
+        let begun = async {
+            tokio::join!(session.call(enable), session.call(attach("iframe")), session.call(RunIfWaitingForDebugger {}))
+        };
+        let mut begun = pin!(begun);
+        let mut is_begun = false;
         let connection = stage.tabs.connection();
         let mut frames = JoinSet::new();
         loop {
             tokio::select! {
+                answers = &mut begun, if !is_begun => {
+                    is_begun = true;
+                    if let (Err(error), ..) = answers {
+                        tracing::debug!(%error, "a page is not guarded");
+                    }
+                }
                 event = paused.next() => match event {
                     Ok(event) => judge(&stage, &session, event).await,
                     Err(Missed::Lost(_) | Missed::Malformed { .. }) => {}

@@ -5,11 +5,11 @@ use crate::tabs::Tabs;
 use crate::view::pace::Pace;
 use tokio::sync::watch;
 use vitrine_cdp::protocol::page::{
-    FrameNavigated, FrameStartedLoading, FrameStartedNavigating, FrameStoppedLoading, GetFrameTree,
+    Frame, FrameId, FrameNavigated, FrameStartedLoading, FrameStartedNavigating, FrameStoppedLoading, GetFrameTree,
     NavigatedWithinDocument,
 };
 use vitrine_cdp::protocol::target::TargetId;
-use vitrine_cdp::{Event, Missed, Session, Several};
+use vitrine_cdp::{Event, Heard, Missed, Session, Several};
 
 /// What a page may do of this in a second; the rest waits, and what is too much is lost.
 const EVENTS_PER_SECOND_MAX: u32 = 50;
@@ -68,32 +68,38 @@ impl Teller<'_> {
                 Err(Missed::Malformed { .. }) => continue,
                 Err(Missed::Detached | Missed::Closed(_)) => return,
             };
-            if let Ok(event) = event.read::<FrameStartedNavigating>()
-                && event.frame_id.0 == self.tab.0
-            {
-                going_to = Some(event.url);
-            } else if event.method == FrameStartedLoading::METHOD {
-                if event.read::<FrameStartedLoading>().is_ok_and(|event| event.frame_id.0 == self.tab.0) {
-                    self.started(going_to.take());
-                    pace.keep().await;
+            let told = match event.method.as_str() {
+                FrameStartedNavigating::METHOD => {
+                    going_to =
+                        self.own(&event, |event: FrameStartedNavigating| (event.frame_id, event.url)).or(going_to);
+                    false
                 }
-            } else if event.method == FrameStoppedLoading::METHOD {
-                if event.read::<FrameStoppedLoading>().is_ok_and(|event| event.frame_id.0 == self.tab.0) {
-                    going_to = None;
-                    self.stopped();
-                    pace.keep().await;
+                FrameStartedLoading::METHOD => {
+                    let is_own = self.own(&event, |event: FrameStartedLoading| (event.frame_id, ()));
+                    is_own.is_some_and(|()| self.started(going_to.take()))
                 }
-            } else if let Ok(event) = event.read::<FrameNavigated>() {
-                let is_told = first.take().is_some_and(|loader| loader == event.frame.loader_id.0);
-                if event.frame.id.0 == self.tab.0 && !is_told {
-                    let url = event.frame.url + event.frame.url_fragment.as_deref().unwrap_or_default();
-                    self.committed(url);
-                    pace.keep().await;
+                FrameStoppedLoading::METHOD => {
+                    let is_own = self.own(&event, |event: FrameStoppedLoading| (event.frame_id, ()));
+                    is_own.is_some_and(|()| {
+                        going_to = None;
+                        self.stopped()
+                    })
                 }
-            } else if let Ok(event) = event.read::<NavigatedWithinDocument>()
-                && event.frame_id.0 == self.tab.0
-            {
-                self.committed(event.url);
+                FrameNavigated::METHOD => {
+                    let frame = self.own(&event, |event: FrameNavigated| (event.frame.id.clone(), event.frame));
+                    frame.filter(|frame| first.take().as_ref() != Some(&frame.loader_id.0)).is_some_and(|frame| {
+                        self.committed(address(frame));
+                        true
+                    })
+                }
+                _ => {
+                    self.own(&event, |event: NavigatedWithinDocument| (event.frame_id, event.url)).is_some_and(|url| {
+                        self.committed(url);
+                        true
+                    })
+                }
+            };
+            if told {
                 pace.keep().await;
             }
         }
@@ -101,32 +107,39 @@ impl Teller<'_> {
 
     /// A tab that was opened just now may have gone somewhere before it was heard. Names the document that was told of.
     async fn catch_up(&self) -> Option<String> {
-        let list = self.tabs.watch().borrow().clone();
-        let tab = list.get(self.tab)?;
-        let loading = tab.loading;
         let frame = self.page.call(GetFrameTree {}).await.ok()?.frame_tree.frame;
-        self.life.send_modify(|life| life.url.clone_from(&frame.url));
-        if !self.chronicle.is_fresh(&list, self.tab) || matches!(frame.url.as_str(), "" | "about:blank") {
+        let (loader, url) = (frame.loader_id.0.clone(), address(frame));
+        self.life.send_modify(|life| life.url.clone_from(&url));
+        let list = self.tabs.watch();
+        if !self.chronicle.is_fresh(&list, self.tab) || matches!(url.as_str(), "" | "about:blank") {
             return None;
         }
-        self.started(Some(frame.url.clone()));
-        self.committed(frame.url);
-        if !loading {
+        self.started(Some(url.clone()));
+        self.committed(url);
+        if list.borrow().get(self.tab).is_some_and(|tab| !tab.loading) {
             self.stopped();
         }
-        Some(frame.loader_id.0)
+        Some(loader)
+    }
+
+    /// What is told of the main frame; none of any other.
+    fn own<E: Event, T>(&self, heard: &Heard, part: impl FnOnce(E) -> (FrameId, T)) -> Option<T> {
+        let (frame, part) = part(heard.read().ok()?);
+        (frame.0 == self.tab.0).then_some(part)
     }
 
     fn tell(&self, name: &'static str, url: &str) {
-        let list = self.tabs.watch().borrow().clone();
-        self.chronicle.happened(&list, self.tab, name, url);
+        self.chronicle.happened(&self.tabs.watch(), self.tab, name, url);
     }
 
-    fn started(&self, going_to: Option<String>) {
+    /// False when it was told before.
+    fn started(&self, going_to: Option<String>) -> bool {
         let url = going_to.unwrap_or_else(|| self.life.borrow().url.clone());
-        if self.life.send_if_modified(|life| !std::mem::replace(&mut life.loading, true)) {
+        let is_news = self.life.send_if_modified(|life| !std::mem::replace(&mut life.loading, true));
+        if is_news {
             self.tell("did-start-loading", &url);
         }
+        is_news
     }
 
     fn committed(&self, url: String) {
@@ -138,10 +151,18 @@ impl Teller<'_> {
         });
     }
 
-    fn stopped(&self) {
-        if self.life.send_if_modified(|life| std::mem::replace(&mut life.loading, false)) {
+    /// False when it was told before.
+    fn stopped(&self) -> bool {
+        let is_news = self.life.send_if_modified(|life| std::mem::replace(&mut life.loading, false));
+        if is_news {
             let url = self.life.borrow().url.clone();
             self.tell("did-stop-loading", &url);
         }
+        is_news
     }
+}
+
+/// What was to be shown, also where it could not be.
+fn address(frame: Frame) -> String {
+    frame.unreachable_url.unwrap_or_else(|| frame.url + frame.url_fragment.as_deref().unwrap_or_default())
 }

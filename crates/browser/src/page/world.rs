@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use vitrine_cdp::Session;
 use vitrine_cdp::protocol::page::{CreateIsolatedWorld, FrameId};
-use vitrine_cdp::protocol::runtime::{CallArgument, CallFunctionOn};
+use vitrine_cdp::protocol::runtime::{CallArgument, CallFunctionOn, ExecutionContextId};
 use vitrine_cdp::protocol::target::TargetId;
 
 const PAGE: &str = include_str!("page.js");
@@ -74,7 +74,7 @@ impl Call<'_> {
         verb: &str,
         argument: Value,
     ) -> Result<T, Failure> {
-        let asked = function(tab, &attended.page, verb, argument, self.left());
+        let asked = function(tab, attended, verb, argument, self.left());
         tokio::select! {
             answer = asked => answer,
             () = self.dialog(tab) => Err(Failure::conflict("a dialog is open in the page, which answers nothing until then")),
@@ -116,17 +116,36 @@ impl Call<'_> {
 
 async fn function<T: DeserializeOwned>(
     tab: &TargetId,
-    page: &Session,
+    attended: &Attended,
     verb: &str,
     argument: Value,
     limit: Duration,
 ) -> Result<T, Failure> {
+    let commits = attended.life.borrow().commits;
+    if let Some(context) = attended.world_of(commits) {
+        match call(&attended.page, context, verb, argument.clone(), limit).await {
+            // The document that it was of gave way to another.
+            Err(failure) if failure.is_of_a_document() => {}
+            answer => return answer,
+        }
+    }
     let world = CreateIsolatedWorld {
         frame_id: FrameId(tab.0.clone()),
         world_name: Some(WORLD.into()),
         ..CreateIsolatedWorld::default()
     };
-    let context = page.call_within(limit, world).await?.execution_context_id;
+    let context = attended.page.call_within(limit, world).await?.execution_context_id;
+    attended.keep_world(commits, context);
+    call(&attended.page, context, verb, argument, limit).await
+}
+
+async fn call<T: DeserializeOwned>(
+    page: &Session,
+    context: ExecutionContextId,
+    verb: &str,
+    argument: Value,
+    limit: Duration,
+) -> Result<T, Failure> {
     let given = |value| CallArgument { value: Some(value), unserializable_value: None, object_id: None };
     let call = CallFunctionOn {
         function_declaration: PAGE.to_owned(),

@@ -260,7 +260,7 @@ impl Viewer<'_> {
                 FromViewer::Call { id, call_id, method, args } => {
                     let asked = Asked { call_id, method, args };
                     match &self.caller {
-                        None => self.error("call", "this viewer may not call").await,
+                        None => self.error("call", self.closed_to_calls()).await,
                         Some(_) if calls.len() >= CALLS_WAITING_MAX => {
                             self.send(&ToViewer::Result { id, outcome: Outcome::Error(Failure::busy()) }).await;
                         }
@@ -268,7 +268,7 @@ impl Viewer<'_> {
                     }
                 }
                 FromViewer::Interaction { mode } => match &self.caller {
-                    None => self.error("interaction", "this viewer may not call").await,
+                    None => self.error("interaction", self.closed_to_calls()).await,
                     Some(caller) => drop(caller.mode.send_if_modified(|now| std::mem::replace(now, mode) != mode)),
                 },
                 FromViewer::Act(act) => {
@@ -292,6 +292,10 @@ impl Viewer<'_> {
                 }
             }
         }
+    }
+
+    fn closed_to_calls(&self) -> &'static str {
+        if self.control { "this viewer may not call" } else { "this viewer may only look" }
     }
 
     /// Why it may not do what it asks for; none when it may.

@@ -67,6 +67,8 @@ struct Frames {
     worlds: HashMap<FrameId, World>,
     focused: Option<FrameId>,
     renewed: Option<Instant>,
+    /// The main frame's world and the commits before it.
+    asked: Option<(u64, ExecutionContextId)>,
 }
 
 /// Where our script runs in a frame.
@@ -152,6 +154,16 @@ async fn nobody(viewers: &mut watch::Receiver<Viewers>, prompts: &Prompts) {
 impl Attended {
     fn frames(&self) -> MutexGuard<'_, Frames> {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Our world in the main frame's document, when that is the one after so many commits. Another process counts its worlds anew,
+    /// so a number says nothing of another document.
+    pub fn world_of(&self, commits: u64) -> Option<ExecutionContextId> {
+        self.frames().asked.filter(|(known, _)| *known == commits).map(|(_, context)| context)
+    }
+
+    pub fn keep_world(&self, commits: u64, context: ExecutionContextId) {
+        self.frames().asked = Some((commits, context));
     }
 
     /// Somebody acts: the scripts go on. Does not wait for them.

@@ -109,7 +109,8 @@ impl Carried {
         let begun = timeout(BEGIN_LIMIT, Records::begin(&self.spec, browser, &self.folder)).await;
         let begun = begun.map_err(|late| StartError::failed("begin to record the session", late))??;
         *self.records.lock().unwrap_or_else(PoisonError::into_inner) = begun;
-        if self.spec.embed.is_some() {
+        let policy = self.policy();
+        if !policy.downloads || has_rules(&policy) {
             self.enforce(browser).await?;
         }
         Ok(())
@@ -163,8 +164,7 @@ impl Carried {
 
     /// Has the browser keep to the policy, also while nobody looks.
     async fn enforce(&self, browser: &BrowserCapsule) -> Result<(), StartError> {
-        let policy = self.policy();
-        if !(policy.allow_urls.is_empty() && policy.deny_urls.is_empty()) {
+        if has_rules(&self.policy()) {
             let viewing = self.viewing(browser).await;
             viewing.map_err(|error| StartError::failed("guard the session's pages", error))?;
         }
@@ -257,4 +257,8 @@ impl Carried {
             tracing::info!(session = %self.folder.owner.session, "what a session left is brought after its end");
         }
     }
+}
+
+fn has_rules(policy: &Policy) -> bool {
+    !policy.allow_urls.is_empty() || !policy.deny_urls.is_empty()
 }
