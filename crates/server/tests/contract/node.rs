@@ -106,6 +106,9 @@ impl FakeNode {
             });
         }
         self.step(&assignment, what).await;
+        if assignment.desired == Desired::End {
+            self.known.lock().unwrap().retain(|known| known.session != assignment.session);
+        }
         self.assigned.lock().unwrap().push(assignment);
     }
 
