@@ -28,8 +28,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_ROUTE: &str = "none";
 
 /// Beginnings of routes that take as long as what a client or a node asks for.
-const WAITING: [&str; 5] =
-    ["/internal/", "/v1/sandboxes/exec", "/v1/sandboxes/code", "/v1/sandboxes/checkpoint", "/v1/sandboxes/documents/"];
+const WAITING: [&str; 7] = [
+    "/internal/",
+    "/v1/sandboxes/exec",
+    "/v1/sandboxes/code",
+    "/v1/sandboxes/checkpoint",
+    "/v1/sandboxes/documents/",
+    // Answered when their browser is ready.
+    "/api/v1/sessions",
+    "/api/session",
+];
 
 /// On every answer that does not say otherwise itself.
 const CAREFUL: [(HeaderName, &str); 5] = [

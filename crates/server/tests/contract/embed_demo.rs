@@ -1,9 +1,13 @@
 //! Demo sessions: a visitor's cookie, one session at a time, goodbyes, limits of an address, and pages of other origins.
 
 use crate::support::{Harness, Reply, raised};
+use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use std::time::Duration;
-use vitrine_server::ServerConfig;
+use vitrine_model::wire::StepKind;
+use vitrine_model::{EndReason, Status};
+use vitrine_server::{Clock, ServerConfig, SystemClock};
 
 const TRUSTED: &str = "https://www.example.com";
 
@@ -107,6 +111,32 @@ async fn a_goodbye_ends_at_once_or_unless_the_visitor_comes_back() {
     assert_eq!(next.status, 201, "{next:?}");
     assert_ne!(next.body["id"], made.body["id"]);
     assert_eq!(cookie(&next), known, "the same visitor");
+    harness.finish().await;
+}
+
+#[tokio::test]
+async fn who_stays_away_loses_the_session_and_who_is_connected_does_not() {
+    let mut harness = Harness::raised().await;
+    let node = harness.node(4).await;
+    let visits = [visit(&harness, &[]).await, visit(&harness, &[]).await];
+    let [away, back] = visits.each_ref().map(|made| made.body["id"].as_str().unwrap().to_owned());
+    let connected = node.assigned.lock().unwrap().iter().find(|one| one.session.as_str() == back).unwrap().clone();
+    node.step(&connected, StepKind::Activate).await;
+    // As their pages left it more than a minute ago.
+    let key = harness.store.secret("visitors", [0; 32]).await.unwrap();
+    for made in &visits {
+        let sid = cookie(made).split_once("bbx_sid=").unwrap().1.to_owned();
+        let hash = Hmac::<Sha256>::new_from_slice(&key).unwrap().chain_update("cookie\0").chain_update(sid);
+        let hash: [u8; 32] = hash.finalize().into_bytes().into();
+        let long_ago = SystemClock.now() - 61_000;
+        assert_eq!(harness.store.mark_demo_disconnected(&hash, None, long_ago).await.unwrap(), 1);
+    }
+    let status = async |id: &str| harness.store.session(&id.parse().unwrap()).await.unwrap().unwrap();
+    while !status(&away).await.status.is_terminal() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(status(&away).await.end_reason, Some(EndReason::Idle));
+    assert_eq!(status(&back).await.status, Status::Active);
     harness.finish().await;
 }
 

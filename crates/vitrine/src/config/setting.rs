@@ -242,7 +242,7 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
         "demo.enabled",
         Switch,
         Long,
-        "Demo sessions for whoever visits /demo; by default where listen is a loopback address",
+        "Demo sessions for whoever visits /demo; by default where only this machine reaches the server",
     ),
     ("demo.sessions_max", Number, Long, "Demo sessions at once"),
     ("demo.address_sessions_max", Number, Long, "Demo sessions that one address gets in an hour"),

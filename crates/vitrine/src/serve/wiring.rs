@@ -228,11 +228,16 @@ fn embed(config: &Config) -> EmbedConfig {
         frame_ancestors: embed.frame_ancestors.clone(),
         trusted_origins: embed.trusted_origins.clone(),
         demo: DemoConfig {
-            enabled: demo.enabled.unwrap_or(config.listen.ip().is_loopback()),
+            enabled: demo.enabled.unwrap_or(is_for_this_machine(config)),
             sessions_max: demo.sessions_max,
             address_sessions_max: demo.address_sessions_max,
         },
     }
+}
+
+/// Whether nobody reaches the server but from this machine: nothing says that a proxy stands before it.
+fn is_for_this_machine(config: &Config) -> bool {
+    config.listen.ip().is_loopback() && config.public_url.is_none() && !config.server.trust_proxy
 }
 
 fn held(held: &crate::config::HeldProxy) -> HeldProxy {

@@ -86,5 +86,5 @@ pub async fn end_abandoned(app: App) -> Result<Option<Duration>, StoreError> {
             false => drop(app.end(id, None, EndReason::Idle).await?),
         }
     }
-    Ok((!overdue.is_empty()).then_some(Duration::ZERO))
+    Ok(None)
 }
