@@ -125,7 +125,7 @@ behaviour(
     assert.equal(capabilities.tabs.read, true);
     assert.equal((await view.caught((element) => element.createTab())).code, 'ERR_POLICY_DENIED');
     assert.equal((await forged(view, 'createTab')).code, 'ERR_POLICY_DENIED');
-    await world.ask('PATCH', `/api/v1/sessions/${session.id}`, { body: { policy: {} } });
+    await world.ask('PATCH', `/api/v1/sessions/${session.id}`, { body: { policy: { tabs: { write: true } } } });
     await view.until('policy.changed', (detail) => detail.capabilities?.tabs?.write === true, since);
     await view.run((element) => element.createTab());
   },
