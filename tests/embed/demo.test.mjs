@@ -77,7 +77,7 @@ behaviour('the demo page gives a visitor a browser', ['/demo'], async () => {
   await element.waitFor({ timeout: 20_000 });
   await eventually(() => element.evaluate((view) => view.session?.ready === true), 'the element is ready');
   await element.evaluate((view, url) => view.navigateTo(url), world.site('one'));
-  await page.getByText('did-navigate').first().waitFor();
+  await page.getByText('page.navigated').first().waitFor();
   await page.reload();
   await eventually(() => page.locator('browserbox-webview, vitrine-webview').first().evaluate((view) => view.session?.ready === true).catch(() => false), 'resumed');
   assert.equal(await page.locator('browserbox-webview, vitrine-webview').first().evaluate((view) => view.page.title()), 'One');

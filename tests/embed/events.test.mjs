@@ -20,7 +20,10 @@ behaviour('handlers come and go', ['on', 'off'], async () => {
     const second = ({ detail }) => seen.push(['second', detail.url]);
     const leave = element.on('page.navigated', first);
     element.on('did-navigate', second);
-    const moved = (url) => new Promise((resolve) => element.addEventListener('did-stop-loading', resolve, { once: true }) ?? element.navigateTo(url));
+    const moved = async (url) => {
+      await element.navigateTo(url);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    };
     await moved(urls[0]);
     leave();
     await moved(urls[1]);

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { after, afterEach, before } from 'node:test';
 import { chromium } from 'playwright-core';
 import { behaviour } from './behaviour.mjs';
-import { CHROMIUM, eventually, launch, startWorld } from './world.mjs';
+import { CHROMIUM, embed, eventually, launch, startWorld } from './world.mjs';
 
 /** Every name leads here, and every certificate is believed. */
 const NAMES = ['--no-sandbox', '--host-resolver-rules=MAP * 127.0.0.1', '--ignore-certificate-errors'];
@@ -19,7 +19,6 @@ const NAMES = ['--no-sandbox', '--host-resolver-rules=MAP * 127.0.0.1', '--ignor
 let world;
 let shops;
 let host;
-let extra;
 before(async () => {
   world = await startWorld({}, { browser: () => launch(NAMES) });
   shops = await serveShops();
@@ -28,11 +27,7 @@ after(async () => {
   shops?.close();
   await world?.stop();
 });
-afterEach(async () => {
-  await host?.context().close();
-  await extra?.close();
-  extra = undefined;
-});
+afterEach(() => host?.context().close());
 
 /** An embedder that is reached by any name, over https and http. */
 async function serveShops() {
@@ -54,7 +49,7 @@ async function serveShops() {
 
 const framed = async (session, origin, options = {}) => {
   host = await world.open(origin, { ignoreHTTPSErrors: true, ...options });
-  return world.embed(host, session, {}, { ready: false });
+  return embed(host, session, {}, { ready: false });
 };
 const shows = async (session, origin) => {
   const view = await framed(session, origin);
@@ -123,43 +118,29 @@ behaviour('an address that has been used tells nothing', ['/login', '/s/SESSION/
   await world.release(session);
 });
 
-/** A browser of its own with preferences of a person who blocks cookies. */
-async function strict(preferences) {
+behaviour('a browser that blocks third-party cookies logs in and sees', ['login without third-party cookies'], async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-strict-'));
   await mkdir(join(folder, 'Default'), { recursive: true });
+  const preferences = { profile: { cookie_controls_mode: 1, block_third_party_cookies: true } };
   await writeFile(join(folder, 'Default', 'Preferences'), JSON.stringify(preferences));
-  const context = await chromium.launchPersistentContext(folder, { executablePath: CHROMIUM, args: NAMES, viewport: { width: 1280, height: 800 }, ignoreHTTPSErrors: true });
-  extra = {
-    async close() {
-      await context.close();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-  return context;
-}
-
-for (const [title, member, preferences] of [
-  ['third-party cookies', 'login without third-party cookies', { profile: { cookie_controls_mode: 1, block_third_party_cookies: true } }],
-  ['all cookies', 'login without any cookies', { profile: { default_content_setting_values: { cookies: 2 } } }],
-]) {
-  behaviour(`a browser that blocks ${title} logs in and sees`, [member], async () => {
-    const session = await world.claim({ allowedEmbeddingOrigins: [shops.secure('shop.example.com')] });
-    const context = await strict(preferences);
-    const page = await context.newPage();
+  const session = await world.claim({ allowedEmbeddingOrigins: [shops.secure('shop.example.com')] });
+  const strict = await chromium.launchPersistentContext(folder, { executablePath: CHROMIUM, args: NAMES, ignoreHTTPSErrors: true });
+  try {
+    const page = await strict.newPage();
     await page.goto(`${shops.secure('shop.example.com')}/`);
-    const view = await world.embed(page, session);
+    const view = await embed(page, session);
     await view.run((element, url) => element.navigateTo(url), world.site('form'));
     const frame = await view.frame(session);
-    if (member.endsWith('any cookies')) {
-      assert.equal(await frame.evaluate(() => navigator.cookieEnabled), false, 'cookies are blocked');
-    }
     await eventually(() => frame.evaluate(() => document.querySelector('#picture')?.width > 300), 'a picture');
     await view.run((element) => element.refresh());
     await view.run((element) => element.whenReady({ timeoutMs: 20_000 }));
     assert.equal(await view.run((element) => element.page.title()), 'A form');
+  } finally {
+    await strict.close();
+    await rm(folder, { recursive: true, force: true });
     await world.release(session);
-  });
-}
+  }
+});
 
 behaviour('plain http on a name that is not local', ['login over plain http on a name'], async () => {
   const named = await startWorld({}, { browser: () => launch(NAMES) });
@@ -168,7 +149,7 @@ behaviour('plain http on a name that is not local', ['login over plain http on a
     const login = new URL(session.login_url);
     login.hostname = 'vitrine.example.com';
     host = await named.open(shops.plain('shop.example.com'));
-    const view = await named.embed(host, { login_url: login.href });
+    const view = await embed(host, { login_url: login.href });
     await view.run((element, url) => element.navigateTo(url), named.site('form'));
     const frame = await view.frame(session);
     assert.equal(await frame.evaluate(() => isSecureContext), false);
@@ -189,7 +170,7 @@ behaviour('links that open nothing say so kindly', ['login with a wrong or ended
   const { reasonCode, message } = await view.until('sos');
   assert.ok(reasonCode && message);
   await world.release(session);
-  const ended = await world.embed(host, session, {}, { id: 'ended', ready: false });
+  const ended = await embed(host, session, {}, { id: 'ended', ready: false });
   assert.ok((await ended.until('sos')).reasonCode);
 });
 

@@ -98,7 +98,7 @@ behaviour('measures of the screen and the way to it', ['getScreenMetrics', 'page
 
 behaviour('a page is measured in its own pixels', ['resolvePageTarget'], async () => {
   await view.run((element, url) => element.navigateTo(url), world.site('list'));
-  const found = await view.run((element) => element.callApi('resolvePageTarget', { selector: '.item' }, { maxMatches: 3 }));
+  const found = await view.run((element) => element.callApi('resolvePageTarget', { selector: '.item a' }, { maxMatches: 3 }));
   assert.equal(found.matchCount, 10);
   assert.equal(found.matches.length, 3);
   assert.ok(Math.abs(found.matches[1].y - found.matches[0].y - 30) < 1, JSON.stringify(found.matches));

@@ -116,7 +116,7 @@ behaviour(
     });
     assert.deepEqual(changed.slice(0, 2), [1_234, '1234']);
     assert.ok(changed[2] === 5 || changed[2] === 100, 'the floor is 100 ms');
-    assert.equal(await view.run((element) => Reflect.set(element, 'routingMid', 'x') && element.routingMid), session.machine_id);
+    assert.equal(await view.run((element) => (Reflect.set(element, 'routingMid', 'x'), element.routingMid)), session.machine_id);
   },
 );
 
@@ -127,7 +127,7 @@ behaviour('an embedder names its own origin', ['attribute parent-origin', 'ERR_N
   const refused = await wrong.caught((element) => element.whenReady({ timeoutMs: 1_500 }));
   assert.ok(refused.code, JSON.stringify(refused));
   assert.equal(await wrong.run((element) => element.session.ready), false);
-  const unset = await world.embed(host, { login_url: '' }, {}, { id: 'unset', ready: false });
+  const unset = await world.embed(host, { login_url: '' }, { 'request-timeout-ms': '500' }, { id: 'unset', ready: false });
   const early = await unset.caught((element) => element.whenReady({ timeoutMs: 300 }));
   assert.ok(['ERR_NOT_READY', 'ERR_TIMEOUT'].includes(early.code), JSON.stringify(early));
   const { timeoutMs, error } = await unset.until('ready-timeout');

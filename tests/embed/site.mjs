@@ -101,6 +101,9 @@ export function answer(request, response) {
   const html = (text) => response.setHeader('Content-Type', 'text/html; charset=utf-8').end(text);
   if (Object.hasOwn(PAGES, pathname)) return html(PAGES[pathname]);
   if (pathname === '/encyclopedia') return html(encyclopedia(new URL(request.url, 'http://site.test').searchParams.get('search')?.replace(/[^\w ]/g, '')));
+  const elsewhere = `http://${request.headers.host.replace('site.test', 'other.test')}/form`;
+  if (pathname === '/leave') return html(page('Leave', `<a id="link" href="${elsewhere}">Leave</a><iframe src="${elsewhere}"></iframe>`));
+  if (pathname === '/away') return response.writeHead(302, { Location: elsewhere }).end();
   if (pathname === '/redirect') return response.writeHead(302, { Location: '/one' }).end();
   if (pathname === '/slow') return void setTimeout(() => html(page('Slow', '<h1>Slow</h1>')), SLOW_MS);
   if (pathname === '/never') return undefined;
