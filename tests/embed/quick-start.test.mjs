@@ -51,11 +51,13 @@ behaviour(
         .replaceAll('http://127.0.0.1:7070', world.server.base)
         .replace('LOGIN_URL', link)
         .replace('https://www.wikipedia.org/', world.site('encyclopedia'));
-      const host = await world.open(origin, { viewport: { width: 1280, height: 720 } });
+      const host = await world.open(origin, { viewport: { width: 1280, height: 700 } });
       const complaints = [];
       host.on('pageerror', (error) => complaints.push(String(error)));
       const picture = host.locator('body > img');
-      await picture.waitFor();
+      await picture.waitFor().catch((error) => {
+        throw new Error(`${error.message}\n${complaints.join('\n')}`);
+      });
       assert.match(await picture.getAttribute('src'), /^data:image\/png;base64,/);
       const title = () => host.locator('browserbox-webview').evaluate((view) => view.page.title());
       await eventually(async () => (await title()) === 'Window – an encyclopedia', 'what was searched for');
