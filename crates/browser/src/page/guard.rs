@@ -18,7 +18,7 @@ use vitrine_cdp::protocol::fetch::{ContinueRequest, Enable, FailRequest, Request
 use vitrine_cdp::protocol::network::{ErrorReason, ResourceType};
 use vitrine_cdp::protocol::page::Navigate;
 use vitrine_cdp::protocol::runtime::RunIfWaitingForDebugger;
-use vitrine_cdp::protocol::target::{AttachedToTarget, FilterEntry, SetAutoAttach, TargetId};
+use vitrine_cdp::protocol::target::{AttachedToTarget, FilterEntry, GetTargets, SetAutoAttach, TargetId};
 use vitrine_cdp::{CdpError, Missed, Session};
 
 /// Tabs and frames that are guarded at once: as many as can be listed, with some frames each.
@@ -61,9 +61,13 @@ async fn guard(stage: &Arc<Stage>) -> CdpError {
     if let Err(error) = connection.call(attach("page")).await {
         return error;
     }
-    let present = list.borrow_and_update().clone();
-    for tab in present.tabs.iter() {
-        if let Ok(session) = connection.attach(&tab.id).await {
+    // The list may not have been read yet: the browser says what was there before.
+    let present = match connection.call(GetTargets::default()).await {
+        Ok(present) => present.target_infos,
+        Err(error) => return error,
+    };
+    for tab in present.iter().filter(|target| target.r#type == "page") {
+        if let Ok(session) = connection.attach(&tab.target_id).await {
             guarded.spawn(watch(stage.clone(), session));
         }
     }
