@@ -115,6 +115,7 @@ behaviour('tabs are brought to the front', ['switchToTab', 'switchToTabById', 't
   await eventually(async () => (await active()) === 2, 'the third');
   await view.run((element, id) => element.tabs.activate(id), ids[1]);
   await eventually(async () => (await active()) === 1, 'the second');
+  await new Promise((resolve) => setTimeout(resolve, 300));
   const since = await view.mark();
   await view.run((element, id) => element.switchToTabById(id), ids[1]);
   await new Promise((resolve) => setTimeout(resolve, 300));
