@@ -223,6 +223,11 @@ fn embed(config: &Config, found: &mut Found) {
     }
     found.demand(config.demo.sessions_max > 0, "demo.sessions_max", "expected at least 1; demo.enabled switches off");
     found.demand(is_web(&embed.stripe_url), "embed.stripe_url", "expected https://HOST");
+    let search = embed.search_url.replacen("{query}", "words", 1);
+    let is_search = search.parse::<http::Uri>().is_ok_and(|uri| {
+        search != embed.search_url && matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+    });
+    found.demand(is_search, "embed.search_url", "expected an address with {query} in it");
     found.demand(
         embed.geoip_database.as_deref().is_none_or(Path::is_file),
         "embed.geoip_database",

@@ -291,6 +291,8 @@ pub struct Embed {
     pub frame_ancestors: Vec<String>,
     /// Whose pages may ask for demo sessions.
     pub trusted_origins: Vec<String>,
+    /// Where words that a person types instead of an address are searched for.
+    pub search_url: String,
 }
 
 /// What the log looks like.
@@ -380,6 +382,7 @@ impl Default for Embed {
             stripe_url: billing.stripe_url,
             frame_ancestors: Vec::new(),
             trusted_origins: Vec::new(),
+            search_url: vitrine_node::CarriedConfig::default().search_url,
         }
     }
 }

@@ -238,6 +238,7 @@ const SETTINGS: &[(&str, Kind, Shown, &str)] = &[
         Long,
         "Origins of other sites whose pages may ask for demo sessions, for example https://www.example.com",
     ),
+    ("embed.search_url", Text, Long, "Where the page of an embed session searches: an address with {query} in it"),
     (
         "demo.enabled",
         Switch,

@@ -296,7 +296,7 @@ fn carried(config: &Config) -> CarriedConfig {
         stealth_language: config.stealth.language.clone(),
         stealth_timezone: config.stealth.timezone.clone(),
         solver: solver.map(|url| Solver { url, secret: config.captcha.solver_secret.clone() }),
-        ..CarriedConfig::default()
+        search_url: config.embed.search_url.clone(),
     }
 }
 
