@@ -52,7 +52,10 @@ impl Arguments {
 
     /// How long the call may take: `timeoutMs` of whichever argument has it.
     pub fn limit(&self) -> Duration {
-        let wish = self.values.iter().find_map(|value| Options(value.as_object()).number("timeoutMs"));
+        let given = |value: &Value| Options(value.as_object()).number("timeoutMs");
+        // An action's own options are a field of the argument.
+        let within = |value: &Value| value.as_object()?.values().find_map(given);
+        let wish = self.values.iter().find_map(|value| given(value).or_else(|| within(value)));
         let limit =
             wish.map_or(LIMIT, |ms| Duration::from_secs_f64(ms.clamp(0.0, LIMIT_MAX.as_millis() as f64) / 1000.0));
         limit.clamp(LIMIT_MIN, LIMIT_MAX)
@@ -104,6 +107,8 @@ mod tests {
         assert_eq!(arguments.limit(), LIMIT_MIN);
         assert_eq!(Arguments::new("click", vec![json!({"timeoutMs": 1e300})]).limit(), LIMIT_MAX);
         assert_eq!(Arguments::new("click", Vec::new()).limit(), LIMIT);
+        let acted = Arguments::new("act", vec![json!({"click": {"selector": "a", "timeoutMs": 60_000}})]);
+        assert_eq!(acted.limit(), Duration::from_secs(60));
         assert!(Arguments::new("closeTab", vec![json!(-1)]).index(0, "index").is_err());
         assert_eq!(Arguments::new("closeTab", vec![json!(1.0)]).index(0, "index"), Ok(1));
     }
