@@ -26,6 +26,8 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Requests that wait to be written; callers beyond that wait within their own time limit.
 const REQUESTS_QUEUED_MAX: usize = 64;
+/// Chromium itself closes a connection on which more waits to be written.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Read buffer: small, since most connections idle and a large message grows its own.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
@@ -76,8 +78,8 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let config = WebSocketConfig::default()
-            .max_message_size(None)
-            .max_frame_size(None)
+            .max_message_size(Some(ANSWER_BYTES_MAX))
+            .max_frame_size(Some(ANSWER_BYTES_MAX))
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0);
         // Chromium answers only when the host is an address or `localhost` (its guard against DNS rebinding).
@@ -98,12 +100,12 @@ impl Connection {
 
     /// Calls the browser itself.
     pub async fn call<C: Command>(&self, command: C) -> Result<C::Response, CdpError> {
-        self.send(None, &command, CALL_LIMIT).await
+        self.send(None, &command, CALL_LIMIT, ANSWER_BYTES_MAX).await
     }
 
     /// Calls the browser itself with a time limit of its own.
     pub async fn call_within<C: Command>(&self, limit: Duration, command: C) -> Result<C::Response, CdpError> {
-        self.send(None, &command, limit).await
+        self.send(None, &command, limit, ANSWER_BYTES_MAX).await
     }
 
     /// Attaches to a target.
@@ -157,6 +159,7 @@ impl Connection {
         session: Option<&str>,
         command: &C,
         limit: Duration,
+        bytes_max: usize,
     ) -> Result<C::Response, CdpError> {
         let method = C::METHOD;
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
@@ -170,6 +173,7 @@ impl Connection {
         };
         let answer = tokio::time::timeout(limit, exchange).await.map_err(|_| CdpError::TimedOut { method, limit })?;
         match answer {
+            Answer::Result(result) if result.len() > bytes_max => Err(CdpError::TooLarge { method, bytes_max }),
             Answer::Result(result) => {
                 serde_json::from_slice(&result).map_err(|error| CdpError::Malformed { method, why: error.to_string() })
             }
@@ -193,12 +197,22 @@ impl Session {
 
     /// Calls the session's target.
     pub async fn call<C: Command>(&self, command: C) -> Result<C::Response, CdpError> {
-        self.connection.send(Some(&self.id.0), &command, CALL_LIMIT).await
+        self.connection.send(Some(&self.id.0), &command, CALL_LIMIT, ANSWER_BYTES_MAX).await
     }
 
     /// Calls the session's target with a time limit of its own.
     pub async fn call_within<C: Command>(&self, limit: Duration, command: C) -> Result<C::Response, CdpError> {
-        self.connection.send(Some(&self.id.0), &command, limit).await
+        self.connection.send(Some(&self.id.0), &command, limit, ANSWER_BYTES_MAX).await
+    }
+
+    /// The same; an answer of more than `bytes_max` is thrown away unread: read, it may take a hundred times as much.
+    pub async fn call_bounded<C: Command>(
+        &self,
+        limit: Duration,
+        bytes_max: usize,
+        command: C,
+    ) -> Result<C::Response, CdpError> {
+        self.connection.send(Some(&self.id.0), &command, limit, bytes_max).await
     }
 
     /// Events of the session's target. Subscribe before the command that causes them.

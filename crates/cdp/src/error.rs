@@ -18,6 +18,8 @@ pub enum CdpError {
     Refused { method: &'static str, code: i64, message: String },
     #[error("the parameters of {method} do not encode: {why}")]
     Encode { method: &'static str, why: String },
+    #[error("the answer to {method} is larger than {bytes_max} bytes")]
+    TooLarge { method: &'static str, bytes_max: usize },
     #[error("the answer to {method} is not what the protocol says: {why}")]
     Malformed { method: &'static str, why: String },
 }

@@ -89,6 +89,13 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets a key whose answer came to nothing, unless another answer is kept under it by now.
+    pub async fn idempotency_forget(&self, api_key: &ApiKeyId, key: &str, answer: &str) -> Result<()> {
+        const SQL: &str = "DELETE FROM idempotency WHERE api_key = $1 AND key = $2 AND answer = $3";
+        self.run(SQL, values![api_key.as_str(), key, answer]).await?;
+        Ok(())
+    }
+
     /// Deletes expired answers, secrets past their grace time, revoked tokens that expired, old events and deliveries,
     /// unpaid orders and old visits.
     pub async fn delete_expired(&self, now: EpochMs) -> Result<()> {

@@ -114,8 +114,9 @@ export class Augments {
     clearTimeout(this.#still);
   }
 
-  spaceOf(spec: AugmentSpec): AugmentSpace {
-    return checked(spec).space;
+  /** The space of an augment, or of a change of the one with `id`. */
+  spaceOf(spec: Partial<AugmentSpec>, id = ''): AugmentSpace {
+    return checked({ ...this.#drawn.get(id)?.spec, ...spec }).space;
   }
 
   /** The page in the picture has moved, or the picture in the element. */

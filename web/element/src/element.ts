@@ -464,6 +464,7 @@ function augmentOf(session: Session, root: () => ShadowRootMode): Api.AugmentNam
   return Object.assign(create, {
     update(id: string, patch: Partial<Api.AugmentSpec>) {
       session.require('augment.write', 'augment.update');
+      session.require(`augment.${augments.spaceOf(patch, id)}`, 'augment.update');
       return augments.update(id, patch);
     },
     remove(id: string) {

@@ -18,8 +18,8 @@ const ATTRIBUTES = new Set(
 );
 const LINK = /^(?:https?:|mailto:|#)/i;
 const IMAGE = /^(?:https?:|data:image\/(?:png|jpeg|gif|webp|avif);)/i;
-/** Loads something, hides a word from this list, or leaves its place. */
-const UNSAFE_STYLE = /url|image|expression|import|var\s*\(|[\\@<]|position\s*:\s*(?:fixed|sticky)/i;
+/** Loads something, hides a word from this list (by an escape or a comment in its middle), or leaves its place. */
+const UNSAFE_STYLE = /url|image|expression|import|var\s*\(|[\\@<]|\/\*|position\s*:\s*(?:fixed|sticky)/i;
 
 /** The harmless part of `html`. */
 export function sanitise(html: string): DocumentFragment {

@@ -116,6 +116,7 @@ suite('augment', (test) => {
         '<a href=" java\tscript:top.hit=1">bad</a><a href="https://example.com/" target="_top">good</a>',
         '<form action="https://evil.example/"><input name="password"><button formaction="javascript:1">go</button></form>',
         '<div style="background: url(https://evil.example/)">u</div><div style="position:fixed;inset:0">f</div>',
+        '<div style="position:/**/fixed;inset:0">c</div>',
         '<svg><a xlink:href="javascript:1"><text>svg</text></a></svg><math><mi>m</mi></math><template><b>t</b></template>',
         '<base href="https://evil.example/"><meta http-equiv="refresh" content="0;url=/"><link rel="stylesheet" href="/x.css">',
         '<x-foo onfocus=1 tabindex=0>custom</x-foo><textarea><b>t</textarea>',
@@ -132,7 +133,7 @@ suite('augment', (test) => {
       '<p class="a" style="color: red;">kept <b>bold</b></p><img><img><img src="data:image/png;base64,AA==" alt="ok">' +
         '<a target="_blank" rel="noopener noreferrer">bad</a>' +
         '<a href="https://example.com/" target="_blank" rel="noopener noreferrer">good</a>' +
-        '<button type="button">go</button><div>u</div><div>f</div>custom',
+        '<button type="button">go</button><div>u</div><div>f</div><div>c</div>custom',
     );
   });
 

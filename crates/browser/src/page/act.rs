@@ -14,9 +14,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
-use vitrine_cdp::Session;
 use vitrine_cdp::protocol::input::{DispatchMouseEvent, DispatchMouseEventType, InsertText, MouseButton};
 use vitrine_cdp::protocol::runtime::{Evaluate, ExceptionDetails, RemoteObject};
+use vitrine_cdp::{CdpError, Session};
 
 /// What one call types.
 const TEXT_CHARS_MAX: usize = 64 * 1024;
@@ -26,6 +26,8 @@ const KEYS_MAX: usize = 1024;
 const KEY_DELAY_MAX_MS: u64 = 1000;
 /// Of an expression's value, as JSON.
 const VALUE_BYTES_MAX: usize = 1024 * 1024;
+/// Of the whole answer, where a value of ASCII may stand with six bytes for each of its own.
+const ANSWER_BYTES_MAX: usize = 6 * VALUE_BYTES_MAX + 64 * 1024;
 const EXPRESSION_BYTES_MAX: usize = 1024 * 1024;
 /// A page that answers no input event has still got it.
 const INPUT_LIMIT: Duration = Duration::from_secs(5);
@@ -132,9 +134,11 @@ impl Call<'_> {
             ..Evaluate::default()
         };
         let late = || Failure::late("evaluate", self.arguments.limit());
-        let answer = timeout(left, attended.page.call_within(left, command)).await.map_err(|_| late())?;
+        let asked = attended.page.call_bounded(left, ANSWER_BYTES_MAX, command);
+        let answer = timeout(left, asked).await.map_err(|_| late())?;
         let answer = match answer {
-            Err(vitrine_cdp::CdpError::TimedOut { .. }) => return Err(late()),
+            Err(CdpError::TimedOut { .. }) => return Err(late()),
+            Err(CdpError::TooLarge { .. }) => return Err(too_large()),
             answer => answer?,
         };
         match answer.exception_details {
@@ -237,6 +241,10 @@ fn said(thrown: &ExceptionDetails) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
+fn too_large() -> Failure {
+    Failure::internal("the value is larger than 1 MiB")
+}
+
 fn value_of(object: RemoteObject) -> Answer {
     let kind = serde_json::to_value(&object.r#type).unwrap_or_default();
     let value = match (object.value, object.unserializable_value) {
@@ -245,7 +253,7 @@ fn value_of(object: RemoteObject) -> Answer {
         (None, None) => Value::Null,
     };
     if value.to_string().len() > VALUE_BYTES_MAX {
-        return Err(Failure::internal("the value is larger than 1 MiB"));
+        return Err(too_large());
     }
     Ok(json!({ "type": kind, "value": value }))
 }

@@ -10,6 +10,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 const LIMIT_MIN: Duration = Duration::from_millis(100);
 const LIMIT_MAX: Duration = Duration::from_secs(120);
 
+/// Values in all arguments of a call, those within others too. Each takes far more memory than it has characters.
+const VALUES_MAX: usize = 1_000;
+
 /// The arguments of a call of `method`, by place.
 #[derive(Clone, Debug)]
 pub(super) struct Arguments {
@@ -24,6 +27,14 @@ pub(super) struct Options<'a>(Option<&'a Map<String, Value>>);
 impl Arguments {
     pub fn new(method: &'static str, values: Vec<Value>) -> Arguments {
         Arguments { method, values }
+    }
+
+    /// Fails for more of them than any method takes.
+    pub fn checked(self) -> Result<Arguments, Failure> {
+        match self.values.iter().map(count).sum::<usize>() > VALUES_MAX {
+            true => Err(Failure::requires(self.method, &format!("an object of at most {VALUES_MAX} values"))),
+            false => Ok(self),
+        }
     }
 
     pub fn method(&self) -> &'static str {
@@ -89,6 +100,15 @@ impl<'a> Options<'a> {
     }
 }
 
+/// A value and all within it; what is read from JSON is not nested deeply.
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(values) => values.iter().map(count).sum(),
+        Value::Object(fields) => fields.values().map(count).sum(),
+        _ => 0,
+    }
+}
+
 /// 3 and 3.0.
 fn whole(value: &Value) -> Option<i64> {
     let number = value.as_f64()?;
@@ -99,6 +119,13 @@ fn whole(value: &Value) -> Option<i64> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_call_takes_a_few_values() {
+        let checked = |values| Arguments::new("click", values).checked();
+        assert!(checked(vec![json!("a"), json!({ "fields": ["text", "href"] })]).is_ok());
+        assert!(checked(vec![json!([vec![json!({ "": 0 }); VALUES_MAX]])]).is_err());
+    }
 
     #[test]
     fn what_is_missing_is_asked_for_in_the_words_that_clients_know() {

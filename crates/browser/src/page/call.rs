@@ -73,7 +73,7 @@ impl Caller {
     /// Makes a call, or gives the answer of the same call made before.
     pub async fn answer(&self, asked: Asked) -> Answer {
         let method = Method::parse(&asked.method).ok_or_else(|| Failure::unknown(&asked.method))?;
-        let arguments = Arguments::new(method.name(), asked.args);
+        let arguments = Arguments::new(method.name(), asked.args).checked()?;
         let Some(id) = asked.call_id.filter(|id| !id.is_empty() && id.len() <= ID_BYTES_MAX && method.has_effect())
         else {
             return self.make(method, arguments).await;

@@ -14,12 +14,19 @@ use tokio::time::Instant;
 const KEPT: Duration = Duration::from_secs(120);
 /// Ids of one session that are known.
 const CALLS_MAX: usize = 1024;
+/// Of those, calls that run: they go on when their asker leaves, and each holds its arguments.
+const RUNNING_MAX: usize = 128;
 /// An id that a client makes.
 pub(super) const ID_BYTES_MAX: usize = 64;
-/// Larger answers are not kept for a second asker.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Larger answers are not kept for a second asker. They are kept as text: as values they would take eighty times as much.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// How long a larger one waits for those who ask now, and how often it is looked whether they have it.
+const TAKEN_LIMIT: Duration = Duration::from_secs(5);
+const TAKEN_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) type Answer = Result<Value, Failure>;
+/// The same with its value as JSON.
+type Kept = Result<String, Failure>;
 
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -28,7 +35,7 @@ pub(crate) struct Memory {
 
 struct Remembered {
     since: Instant,
-    answer: watch::Receiver<Option<Arc<Answer>>>,
+    answer: watch::Receiver<Option<Arc<Kept>>>,
     task: AbortHandle,
 }
 
@@ -47,8 +54,11 @@ impl Memory {
             match calls.get(id) {
                 Some(known) => known.answer.clone(),
                 None => {
-                    if calls.len() >= CALLS_MAX && !forget_oldest(&mut calls) {
+                    if calls.values().filter(|call| call.answer.borrow().is_none()).count() >= RUNNING_MAX {
                         return Err(Failure::busy());
+                    }
+                    if calls.len() >= CALLS_MAX {
+                        forget_oldest(&mut calls);
                     }
                     let (given, answer) = watch::channel(None);
                     let task = tokio::spawn(run(call, given)).abort_handle();
@@ -57,31 +67,38 @@ impl Memory {
                 }
             }
         };
-        match answer.wait_for(Option::is_some).await {
-            Ok(answer) => answer.as_deref().cloned().unwrap_or_else(|| Err(gone())),
-            Err(_) => Err(gone()),
+        let kept = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+        match kept.as_deref() {
+            Some(Ok(text)) => serde_json::from_str(text).map_err(|_| gone()),
+            Some(Err(failure)) => Err(failure.clone()),
+            None => Err(gone()),
         }
     }
 }
 
-/// Lets go of the oldest call that has its answer; false when all of them run.
-fn forget_oldest(calls: &mut HashMap<String, Remembered>) -> bool {
+/// Lets go of the oldest call that has its answer.
+fn forget_oldest(calls: &mut HashMap<String, Remembered>) {
     let answered = calls.iter().filter(|(_, call)| call.answer.borrow().is_some());
     let oldest = answered.min_by_key(|(_, call)| call.since).map(|(id, _)| id.clone());
-    oldest.is_some_and(|id| calls.remove(&id).is_some())
+    if let Some(id) = oldest {
+        calls.remove(&id);
+    }
 }
 
 fn gone() -> Failure {
     Failure::internal("the session ended while the call was made")
 }
 
-async fn run(call: impl Future<Output = Answer>, given: watch::Sender<Option<Arc<Answer>>>) {
-    let answer = call.await;
-    let is_large = matches!(&answer, Ok(value) if !value.is_null() && value.to_string().len() > ANSWER_BYTES_MAX);
-    given.send_replace(Some(Arc::new(answer)));
+async fn run(call: impl Future<Output = Answer>, given: watch::Sender<Option<Arc<Kept>>>) {
+    let kept = call.await.map(|value| value.to_string());
+    let is_large = kept.as_ref().is_ok_and(|text| text.len() > ANSWER_BYTES_MAX);
+    given.send_replace(Some(Arc::new(kept)));
     if is_large {
-        // Who waits now has a moment to take it.
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        let deadline = Instant::now() + TAKEN_LIMIT;
+        // The table itself listens too.
+        while given.receiver_count() > 1 && Instant::now() < deadline {
+            tokio::time::sleep(TAKEN_PAUSE).await;
+        }
         given.send_replace(Some(Arc::new(Err(Failure::internal("the answer was too large to be kept")))));
     }
 }
@@ -107,5 +124,15 @@ mod tests {
         let (first, second) = tokio::join!(memory.once("a", call()), memory.once("a", call()));
         assert_eq!((first, second), (Ok(json!(0)), Ok(json!(0))));
         assert_eq!(memory.once("b", call()).await, Ok(json!(1)));
+    }
+
+    #[tokio::test]
+    async fn a_large_answer_is_given_and_forgotten() {
+        let memory = Memory::default();
+        let large = "x".repeat(ANSWER_BYTES_MAX);
+        let call = || std::future::ready(Ok(json!(large.clone())));
+        assert_eq!(memory.once("a", call()).await, Ok(json!(large)));
+        tokio::time::sleep(TAKEN_PAUSE * 5).await;
+        assert!(memory.once("a", call()).await.is_err());
     }
 }

@@ -42,7 +42,17 @@ impl<'a> Address<'a> {
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
         let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let (host, port) = split_port(authority);
+        // What follows is for the page alone.
+        let path = path.split('#').next().unwrap_or_default();
         Some(Address { scheme, host: host.trim_end_matches('.').to_ascii_lowercase(), port, path })
+    }
+
+    /// The path, with the query where the pattern speaks of one: a query is no part of what it is silent about.
+    fn up_to_query(&self, pattern: &str) -> &str {
+        match self.path.split_once('?') {
+            Some((path, _)) if !pattern.contains('?') => path,
+            _ => self.path,
+        }
     }
 
     fn matches(&self, pattern: &str) -> bool {
@@ -54,7 +64,7 @@ impl<'a> Address<'a> {
         let (host, port) = split_port(authority);
         let path_fits = match path {
             "" | "/" => true,
-            path if path.contains('*') => glob(path, self.path),
+            path if path.contains('*') => glob(path, self.up_to_query(path)),
             path => self.path.starts_with(path),
         };
         glob(&scheme.to_ascii_lowercase(), self.scheme)
@@ -141,6 +151,16 @@ mod tests {
         assert!(!opens(&["http://localhost:3000"], &[], "http://localhost:4000/"));
         assert!(opens(&["https://example.com:443"], &[], "https://example.com/"));
         assert!(opens(&["*://example.com/*"], &[], "http://example.com/a"));
+    }
+
+    #[test]
+    fn a_query_or_a_fragment_leads_past_no_pattern() {
+        for url in ["https://a.b/x/1.php", "https://a.b/x/1.php?y", "https://a.b/x/1.php#y", "https://a.b/x/1.php?#"] {
+            assert!(!opens(&[], &["a.b/x/*.php"], url), "{url}");
+            assert!(opens(&["a.b/x/*.php"], &[], url), "{url}");
+        }
+        assert!(!opens(&["a.b/*.php"], &[], "https://a.b/y?.php") && !opens(&["a.b/*.php"], &[], "https://a.b/y#.php"));
+        assert!(opens(&["a.b/*?id=*"], &[], "https://a.b/y?id=1") && !opens(&["a.b/*?id=*"], &[], "https://a.b/y"));
     }
 
     #[test]

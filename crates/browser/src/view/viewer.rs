@@ -3,9 +3,7 @@
 
 use super::actions::Done;
 use super::input::Hands;
-use super::message::{
-    Act, Code, FromViewer, MESSAGE_BYTES_MAX, Mode, Outcome, PASTE_BYTES_MAX, ToViewer, VERSION, frame,
-};
+use super::message::{Act, Code, FromViewer, Mode, Outcome, PASTE_BYTES_MAX, ToViewer, VERSION, frame};
 use super::pace::Pace;
 use super::stage::Stage;
 use super::{Rights, tell};
@@ -167,9 +165,12 @@ async fn write(sink: &mut (impl SinkExt<Message> + Unpin), mut queue: mpsc::Rece
 impl Viewer<'_> {
     /// Waits for room in the outbox; the writer ends everything when it cannot write.
     pub async fn send(&self, message: &ToViewer) {
-        match serde_json::to_string(message) {
-            Ok(text) => drop(self.outbox.send(Message::text(text)).await),
-            Err(error) => tracing::error!(%error, "a message does not encode"),
+        self.say(encoded(message)).await;
+    }
+
+    async fn say(&self, text: Option<String>) {
+        if let Some(text) = text {
+            drop(self.outbox.send(Message::text(text)).await);
         }
     }
 
@@ -200,7 +201,7 @@ impl Viewer<'_> {
     {
         let mut hands = Hands::default();
         let mut actions: FuturesUnordered<BoxFuture<'_, (&'static str, Done)>> = FuturesUnordered::new();
-        let mut calls: FuturesUnordered<BoxFuture<'_, ToViewer>> = FuturesUnordered::new();
+        let mut calls: FuturesUnordered<BoxFuture<'_, Option<String>>> = FuturesUnordered::new();
         let mut pace = Pace::new(MESSAGES_PER_SECOND_MAX);
         let mut refreshed = Instant::now() - REFRESH_PAUSE;
         loop {
@@ -211,7 +212,7 @@ impl Viewer<'_> {
                     continue;
                 }
                 Some(result) = calls.next() => {
-                    self.send(&result).await;
+                    self.say(result).await;
                     continue;
                 }
                 message = incoming.next() => match message {
@@ -225,16 +226,10 @@ impl Viewer<'_> {
                 },
             };
             pace.keep().await;
-            let message = match serde_json::from_str::<FromViewer>(&text) {
-                Ok(FromViewer::Act(Act::Paste { .. })) if text.len() > PASTE_BYTES_MAX => continue,
-                Ok(message @ FromViewer::Act(Act::Paste { .. })) => message,
-                Ok(_) if text.len() > MESSAGE_BYTES_MAX => {
-                    self.error("message", "the message is too large").await;
-                    continue;
-                }
+            let message = match FromViewer::read(&text) {
                 Ok(message) => message,
-                Err(_) => {
-                    self.error("message", "this message is not understood").await;
+                Err(why) => {
+                    self.error("message", why).await;
                     continue;
                 }
             };
@@ -406,13 +401,18 @@ impl Viewer<'_> {
     }
 }
 
-/// Makes a call; says what came of it.
-async fn call(caller: &Caller, id: String, asked: Asked) -> ToViewer {
+/// Makes a call; says what came of it, as text: a value takes many times as much while it waits for a viewer that does not read.
+async fn call(caller: &Caller, id: String, asked: Asked) -> Option<String> {
     let outcome = match caller.answer(asked).await {
         Ok(value) => Outcome::Value(value),
         Err(failure) => Outcome::Error(failure),
     };
-    ToViewer::Result { id, outcome }
+    encoded(&ToViewer::Result { id, outcome })
+}
+
+fn encoded(message: &ToViewer) -> Option<String> {
+    let text = serde_json::to_string(message);
+    text.inspect_err(|error| tracing::error!(%error, "a message does not encode")).ok()
 }
 
 /// Waits for the input before an action and for the action itself, so that what comes after finds it done. Not for ever: the

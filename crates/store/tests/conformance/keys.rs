@@ -111,6 +111,13 @@ pub async fn an_answer_is_kept_under_its_idempotency_key(world: World) -> Outcom
     store.idempotency_release(&key, "a").await?;
     let Claim::Taken(saved) = store.idempotency_claim(&key, "a", [1; 32], now, now + MINUTE).await? else { panic!() };
     assert_eq!(saved.answer.as_deref(), Some("{}"), "what has an answer is not released");
+    store.idempotency_forget(&key, "a", "[]").await?;
+    let again = store.idempotency_claim(&key, "a", [1; 32], now, now + MINUTE).await?;
+    assert!(matches!(again, Claim::Taken(_)), "it has another answer by now");
+    assert_eq!(store.idempotency_claim(&key, "c", [1; 32], now, now + MINUTE).await?, Claim::First);
+    store.idempotency_put(&key, "c", "{}", now + MINUTE).await?;
+    store.idempotency_forget(&key, "c", "{}").await?;
+    assert_eq!(store.idempotency_claim(&key, "c", [2; 32], now, now + MINUTE).await?, Claim::First, "forgotten");
     assert_eq!(store.idempotency_claim(&key, "b", [1; 32], now, now + MINUTE).await?, Claim::First);
     store.idempotency_release(&key, "b").await?;
     assert_eq!(store.idempotency_claim(&key, "b", [1; 32], now, now + MINUTE).await?, Claim::First);

@@ -23,7 +23,8 @@ impl App {
         let paid = self.store.pay_order(id, &organization, now).await.map_err(Error::internal)?;
         if let Some(paid) = paid.as_ref().filter(|paid| paid.first) {
             let (minutes, organization) = (paid.order.minutes, &paid.organization);
-            tracing::info!(order = %id, %organization, minutes, "order paid");
+            // Not the id: whoever knows it is shown the key.
+            tracing::info!(%organization, minutes, "order paid");
         }
         Ok(paid)
     }

@@ -68,8 +68,8 @@ impl Which {
     /// It came to nothing: the next request with the key begins anew.
     pub async fn forget(&self, app: &App, caller: &Caller) -> Result<(), Error> {
         let Some(key) = &self.key else { return Ok(()) };
-        let now = app.clock.now();
-        let put = app.store.idempotency_put(&caller.key.id, key, self.session.as_str(), now).await;
-        put.map_err(Error::internal)
+        // One who waited with it for the same session may come late: then the key names the next one's already.
+        let forgotten = app.store.idempotency_forget(&caller.key.id, key, self.session.as_str()).await;
+        forgotten.map_err(Error::internal)
     }
 }
