@@ -78,8 +78,18 @@ impl Caller {
         else {
             return self.make(method, arguments).await;
         };
-        let caller = self.clone();
-        self.stage.memory.once(&id, async move { caller.make(method, arguments).await }).await
+        // An answer is nothing for those who may not ask, nor for another question.
+        self.permit(method)?;
+        let (caller, key) = (self.clone(), format!("{} {id}", method.name()));
+        self.stage.memory.once(&key, async move { caller.make(method, arguments).await }).await
+    }
+
+    fn permit(&self, method: Method) -> Result<(), Failure> {
+        let opened_by = method.opened_by();
+        match opened_by.is_empty() || opened_by.iter().any(|capability| self.allows(*capability)) {
+            true => Ok(()),
+            false => Err(Failure::denied(opened_by[0].as_str())),
+        }
     }
 
     async fn make(&self, method: Method, arguments: Arguments) -> Answer {
@@ -101,10 +111,7 @@ impl Call<'_> {
 
     /// Does what the method does, when the policy allows it.
     pub async fn run(&self, method: Method) -> Answer {
-        let opened_by = method.opened_by();
-        if !opened_by.is_empty() && !opened_by.iter().any(|capability| self.caller.allows(*capability)) {
-            return Err(Failure::denied(opened_by[0].as_str()));
-        }
+        self.caller.permit(method)?;
         match method {
             Method::GetTabs => Ok(self.tabs()),
             Method::GetTabCount => Ok(json!(self.list().tabs.len())),

@@ -39,6 +39,10 @@ impl<'a> Address<'a> {
         let (scheme, rest) = url.split_once("://")?;
         // What a `blob:` address names belongs to the site in it.
         let scheme = scheme.strip_prefix("blob:").unwrap_or(scheme);
+        // An address that has a host only in its text, as `data:,://host/`, has none.
+        if !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
+            return None;
+        }
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len()));
         let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let (host, port) = split_port(authority);
@@ -131,6 +135,8 @@ mod tests {
             "https://evil.net\\example.com/",
             "https://evil.net#example.com",
             "data:text/html,x",
+            "data:text/html,://example.com/",
+            "data:://example.com/",
             "file:///etc/passwd",
         ] {
             assert!(!opens(&["example.com"], &[], url), "{url}");
@@ -171,5 +177,6 @@ mod tests {
         assert!(!opens(&[], &["*"], "https://example.com/"));
         assert!(opens(&["example.com"], &[], "about:blank"));
         assert!(opens(&[], &[], "data:text/html,x"));
+        assert!(opens(&[], &["evil.net"], "data:text/html,https://evil.net/"), "it names a site, it is none");
     }
 }
