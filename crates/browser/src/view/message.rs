@@ -166,26 +166,6 @@ pub enum Act {
     },
 }
 
-/// A paste alone may be large. It is read for itself: nothing else of a large message is taken to memory.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename = "paste")]
-struct Pasted {
-    text: Option<String>,
-    html: Option<String>,
-    image: Option<String>,
-}
-
-impl FromViewer {
-    /// Reads a message of at most [`PASTE_BYTES_MAX`]; says what is wrong with it.
-    pub fn read(json: &str) -> Result<FromViewer, &'static str> {
-        if json.len() <= MESSAGE_BYTES_MAX {
-            return serde_json::from_str(json).map_err(|_| "this message is not understood");
-        }
-        let Pasted { text, html, image } = serde_json::from_str(json).map_err(|_| "the message is too large")?;
-        Ok(FromViewer::Act(Act::Paste { text, html, image }))
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MouseKind {

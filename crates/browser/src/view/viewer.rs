@@ -3,7 +3,9 @@
 
 use super::actions::Done;
 use super::input::Hands;
-use super::message::{Act, Code, FromViewer, Mode, Outcome, PASTE_BYTES_MAX, ToViewer, VERSION, frame};
+use super::message::{
+    Act, Code, FromViewer, MESSAGE_BYTES_MAX, Mode, Outcome, PASTE_BYTES_MAX, ToViewer, VERSION, frame,
+};
 use super::pace::Pace;
 use super::stage::Stage;
 use super::{Rights, tell};
@@ -12,6 +14,7 @@ use crate::screen::Wants;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use serde::Deserialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -226,7 +229,7 @@ impl Viewer<'_> {
                 },
             };
             pace.keep().await;
-            let message = match FromViewer::read(&text) {
+            let message = match read(&text) {
                 Ok(message) => message,
                 Err(why) => {
                     self.error("message", why).await;
@@ -399,6 +402,24 @@ impl Viewer<'_> {
             }
         }
     }
+}
+
+/// A paste alone may be large. It is read for itself: nothing else of a large message is taken to memory.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename = "paste")]
+struct Pasted {
+    text: Option<String>,
+    html: Option<String>,
+    image: Option<String>,
+}
+
+/// Reads a message; says what is wrong with it.
+fn read(json: &str) -> Result<FromViewer, &'static str> {
+    if json.len() <= MESSAGE_BYTES_MAX {
+        return serde_json::from_str(json).map_err(|_| "this message is not understood");
+    }
+    let Pasted { text, html, image } = serde_json::from_str(json).map_err(|_| "the message is too large")?;
+    Ok(FromViewer::Act(Act::Paste { text, html, image }))
 }
 
 /// Makes a call; says what came of it, as text: a value takes many times as much while it waits for a viewer that does not read.
