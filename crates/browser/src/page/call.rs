@@ -97,6 +97,7 @@ impl Caller {
         let deadline = Instant::now() + limit;
         let made = timeout_at(deadline + GRACE, async {
             let _turn = self.turns.acquire().await;
+            self.stage.first_tab().await;
             Call { stage: &self.stage, caller: self, arguments, deadline }.run(method).await
         });
         made.await.unwrap_or_else(|_| Err(Failure::late(method.name(), limit)))

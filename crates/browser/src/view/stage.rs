@@ -10,7 +10,9 @@ use crate::downloads;
 use crate::page::{Chronicle, Memory};
 use crate::tabs::{Tabs, bounded};
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::time::Duration;
+use tokio::sync::{OnceCell, watch};
+use tokio::time::timeout;
 use vitrine_cdp::Session;
 use vitrine_cdp::protocol::target::TargetId;
 use vitrine_model::embed::Policy;
@@ -18,6 +20,8 @@ use vitrine_model::embed::Policy;
 /// The latest downloads, which a viewer that comes is told of.
 const DOWNLOADS_KEPT_MAX: usize = 100;
 const DOWNLOAD_TEXT_BYTES_MAX: usize = 4096;
+/// How long a browser that was handed out just now may take to tell of its first tab.
+const FIRST_TAB_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Stage {
     pub tabs: Tabs,
@@ -32,6 +36,8 @@ pub(crate) struct Stage {
     pub policy: watch::Sender<Arc<Policy>>,
     pub chronicle: Chronicle,
     pub memory: Memory,
+    /// Set once the first tab was there, or was waited for long enough.
+    first_tab: OnceCell<()>,
 }
 
 /// One viewer's place among those that are counted.
@@ -47,6 +53,7 @@ impl Stage {
             policy,
             chronicle: Chronicle::new(),
             memory: Memory::default(),
+            first_tab: OnceCell::new(),
             tabs,
             setup,
             prompts: Prompts::new(),
@@ -56,6 +63,16 @@ impl Stage {
             viewers: watch::Sender::default(),
             downloads: watch::Sender::default(),
         }
+    }
+
+    /// Waits until the list of tabs was read for the first time.
+    pub async fn first_tab(&self) {
+        let mut list = self.tabs.watch();
+        let seen = || async move {
+            // A browser that has none in time is taken as it is.
+            let _ = timeout(FIRST_TAB_LIMIT, list.wait_for(|list| list.active.is_some())).await;
+        };
+        self.first_tab.get_or_init(seen).await;
     }
 
     pub fn seat(&self, control: bool) -> Seated<'_> {
