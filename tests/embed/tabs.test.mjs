@@ -90,6 +90,7 @@ behaviour(
     await view.run((element, id) => element.tabs.close(id), before[3]);
     await view.run((element) => element.waitForTabCount(2));
     assert.deepEqual((await tabs()).map(({ id }) => id), [before[0], before[4]]);
+    await view.until('tab-closed', ({ id }) => id === before[3], since);
     const closed = (await view.log(since)).filter(({ name }) => name === 'tab-closed').map(({ detail }) => detail);
     assert.deepEqual(closed.map(({ id }) => id), before.slice(1, 4));
     assert.equal(closed[0].index, 1);
