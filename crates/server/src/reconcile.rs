@@ -17,6 +17,8 @@ const WATCH_EVERY: Duration = Duration::from_secs(60);
 const TRY_UPSTREAMS_EVERY: Duration = Duration::from_secs(10);
 /// How often what is old is deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often the database's log is written back.
+const WRITE_BACK_EVERY: Duration = Duration::from_secs(5);
 /// Pause after a failure, so that a database that is down is not hammered.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Shortest pause between two looks at sessions for which there is no room.
@@ -32,7 +34,7 @@ pub struct Reconciler {
 }
 
 /// Every loop of the server.
-pub const ALL: [Reconciler; 7] = [
+pub const ALL: [Reconciler; 8] = [
     Reconciler { name: "placement", every: TICK, signalled: true, act: |app| Box::pin(place(app)) },
     Reconciler { name: "deadlines", every: TICK, signalled: false, act: |app| Box::pin(deadlines(app)) },
     Reconciler { name: "reaper", every: TICK, signalled: false, act: |app| Box::pin(reap(app)) },
@@ -44,6 +46,7 @@ pub const ALL: [Reconciler; 7] = [
         act: |app| Box::pin(try_upstreams(app)),
     },
     Reconciler { name: "visits", every: TICK, signalled: false, act: |app| Box::pin(embed::demo::end_abandoned(app)) },
+    Reconciler { name: "log", every: WRITE_BACK_EVERY, signalled: false, act: |app| Box::pin(write_back(app)) },
     Reconciler { name: "sweep", every: SWEEP_EVERY, signalled: false, act: |app| Box::pin(sweep(app)) },
 ];
 
@@ -115,6 +118,11 @@ async fn watch(app: App) -> Result<Option<Duration>, StoreError> {
     for broken in app.store.invariants().await? {
         tracing::error!(broken, "an invariant does not hold");
     }
+    Ok(None)
+}
+
+async fn write_back(app: App) -> Result<Option<Duration>, StoreError> {
+    app.store.write_back().await?;
     Ok(None)
 }
 

@@ -19,6 +19,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENTS_KEPT: usize = 96;
 /// Page cache of each SQLite connection, in KiB: negative is SQLite's sign for KiB.
 const PAGE_CACHE: &str = "-1024";
+/// Pages to which the log may grow before a commit has to write it back itself: that waits for the disk.
+const LOG_PAGES_MAX: &str = "16384";
 /// A connection that lay idle for longer is asked whether its server is still there; asking costs a round trip.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How SQLite begins a transaction: an ordinary one can be lost in a power failure, whole and with all that came after it.
@@ -68,7 +70,12 @@ pub struct Store {
 
 #[derive(Clone)]
 enum Pools {
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+        /// Writes the log back beside the writer.
+        keeper: SqlitePool,
+    },
     Postgres(PgPool),
 }
 
@@ -85,7 +92,8 @@ impl Store {
     /// Closes every connection.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { writer, readers } => {
+            Pools::Sqlite { writer, readers, keeper } => {
+                keeper.close().await;
                 readers.close().await;
                 writer.close().await;
             }
@@ -108,6 +116,14 @@ impl Store {
             Pools::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with(sqlite).await?),
             Pools::Postgres(pool) => Transaction::Postgres(begin_whole(pool).await?),
         })
+    }
+
+    /// Writes what was committed to its place, so that no commit has to wait until that is done.
+    pub async fn write_back(&self) -> Result<()> {
+        if let Pools::Sqlite { keeper, .. } = &self.pools {
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(keeper).await?;
+        }
+        Ok(())
     }
 
     /// Whether other programs may write at the same time.
@@ -158,6 +174,7 @@ async fn open_sqlite(path: &Path, options: StoreOptions) -> Result<Pools> {
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(STATEMENTS_KEPT)
         .pragma("cache_size", PAGE_CACHE)
+        .pragma("wal_autocheckpoint", LOG_PAGES_MAX)
         .disable_statement_logging();
     // SQLite undoes a transaction itself when the disk is full; the driver then believes for ever that it is in one, and the one
     // writer would begin no other.
@@ -165,8 +182,9 @@ async fn open_sqlite(path: &Path, options: StoreOptions) -> Result<Pools> {
         .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))));
     let writer = writer.connect_with(connect.clone()).await?;
     migrations::sqlite().run(&writer).await?;
+    let keeper = pool(1).connect_lazy_with(connect.clone());
     let readers = pool(options.connections.saturating_sub(1).max(1)).connect_lazy_with(connect.read_only(true));
-    Ok(Pools::Sqlite { writer, readers })
+    Ok(Pools::Sqlite { writer, readers, keeper })
 }
 
 async fn open_postgres(url: &str, options: StoreOptions) -> Result<Pools> {
