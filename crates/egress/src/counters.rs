@@ -1,5 +1,6 @@
 //! What a session's egress did: totals, and events for whoever listens.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::broadcast;
@@ -25,8 +26,16 @@ pub struct Counters {
 /// Something worth telling about one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EgressEvent {
-    Refused { target: String, reason: Refusal },
-    UpstreamFailed { target: String, error: UpstreamError },
+    /// `address` is what the target's name stood for, where that was what is refused.
+    Refused {
+        target: String,
+        address: Option<IpAddr>,
+        reason: Refusal,
+    },
+    UpstreamFailed {
+        target: String,
+        error: UpstreamError,
+    },
 }
 
 /// The living counterpart of [`Counters`].
@@ -54,9 +63,13 @@ impl Meter {
     }
 
     pub fn refused(&self, target: String, reason: Refusal) {
+        self.refused_at(target, None, reason);
+    }
+
+    pub fn refused_at(&self, target: String, address: Option<IpAddr>, reason: Refusal) {
         self.refused.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(%target, %reason, "connection refused");
-        self.tell(EgressEvent::Refused { target, reason });
+        self.tell(EgressEvent::Refused { target, address, reason });
     }
 
     pub fn failed(&self, target: String, error: UpstreamError) {

@@ -1,5 +1,6 @@
 //! What can go wrong, told apart as far as somebody can act on it. No variant carries a credential.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Why egress could not be set up. Reads after "could not".
@@ -48,7 +49,7 @@ pub enum UpstreamError {
     #[error("resolve {host}: {reason}")]
     Resolve { host: String, reason: String },
     #[error("connect to {host}: {refusal}")]
-    Refused { host: String, refusal: Refusal },
+    Refused { host: String, address: IpAddr, refusal: Refusal },
     #[error("connect to {host}: {reason}")]
     Connect { host: String, reason: String },
     #[error("make a TLS connection to {host}: {reason}")]

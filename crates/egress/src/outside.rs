@@ -80,7 +80,7 @@ impl Outside {
             let verdict = if guarded { guarded_address(address) } else { Ok(Ok(())) };
             match verdict.map(|verdict| verdict.and_then(|()| judge(address))) {
                 Ok(Ok(())) => passed.push(address),
-                Ok(Err(refusal)) => setback = UpstreamError::Refused { host: host.to_owned(), refusal },
+                Ok(Err(refusal)) => setback = UpstreamError::Refused { host: host.to_owned(), address, refusal },
                 Err(error) => setback = failed(error),
             }
         }

@@ -78,6 +78,17 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The rule that denies a destination, as far as it is known.
+    pub fn denying(&self, name: Option<&str>, address: Option<IpAddr>) -> Option<&Rule> {
+        let denies = |rule: &&Rule| {
+            name.is_some_and(|name| rule.matches_name(name))
+                || address.is_some_and(|address| rule.matches_address(address))
+        };
+        self.deny.iter().find(denies)
+    }
+}
+
 impl Rule {
     fn matches_name(&self, name: &str) -> bool {
         match self {

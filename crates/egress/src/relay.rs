@@ -62,7 +62,7 @@ pub(crate) async fn carry(session: Arc<Session>, mut client: TcpStream) {
     let address = line.address;
     tokio::select! {
         ended = copy(&session, &mut client, &mut line) => finish(ended, &[&client, line.wire.socket()]),
-        refusal = overruled(&mut changes, &rules, &destination, address) => session.meter.refused(destination.to_string(), refusal),
+        refusal = overruled(&mut changes, &rules, &destination, address) => session.meter.refused_at(destination.to_string(), address, refusal),
     }
     drop(lease);
 }
@@ -105,8 +105,8 @@ async fn overruled(
 
 fn report(session: &Session, upstream: &Upstream, destination: &Destination, error: UpstreamError) {
     match (error, upstream) {
-        (UpstreamError::Refused { refusal, .. }, Upstream::Direct) => {
-            session.meter.refused(destination.to_string(), refusal)
+        (UpstreamError::Refused { address, refusal, .. }, Upstream::Direct) => {
+            session.meter.refused_at(destination.to_string(), Some(address), refusal)
         }
         (error, _) => session.meter.failed(destination.to_string(), error),
     }

@@ -141,6 +141,11 @@ impl Egress {
         self.session.rules.send_modify(|rules| rules.policy = Arc::new(policy));
     }
 
+    /// What connections are judged by now.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.session.rules.borrow().policy.clone()
+    }
+
     /// Totals since the start.
     pub fn counters(&self) -> Counters {
         self.session.meter.counters()

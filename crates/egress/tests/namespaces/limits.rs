@@ -83,7 +83,10 @@ fn the_connection_over_the_limit_is_reset_and_the_others_live() {
         }
         lab.assert_reset(WORLD, far).await;
         let target = format!("{WORLD}:{far}");
-        assert_eq!(next(&mut events).await, EgressEvent::Refused { target, reason: Refusal::TooManyConnections });
+        assert_eq!(
+            next(&mut events).await,
+            EgressEvent::Refused { target, address: None, reason: Refusal::TooManyConnections }
+        );
         drop(streams.pop());
         let start = Instant::now();
         while lab.ask(WORLD, far).await.is_err() {

@@ -263,7 +263,10 @@ fn switching_the_upstream_cuts_what_went_through_the_old_one() {
         egress.set_upstream(Upstream::Closed);
         assert!(stream.read(&mut [0; 1]).await.is_err());
         let reason = Refusal::UpstreamReplaced;
-        assert_eq!(next(&mut events).await, EgressEvent::Refused { target: "page.test:80".to_owned(), reason });
+        assert_eq!(
+            next(&mut events).await,
+            EgressEvent::Refused { target: "page.test:80".to_owned(), address: None, reason }
+        );
         egress.stop().await;
     });
 }
