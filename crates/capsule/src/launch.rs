@@ -55,15 +55,18 @@ impl Helper {
     /// when it fails.
     pub async fn confine(&self, order: &Order, born: impl FnOnce(OwnedFd)) -> Result<(), CapsuleError> {
         let input = in_memory(order).doing(|| "write the order".into())?;
-        let mut helper = Command::new(format!("/proc/self/fd/{}", self.program.as_raw_fd()))
+        let mut command = Command::new(format!("/proc/self/fd/{}", self.program.as_raw_fd()));
+        command
             .arg0("vitrine-init")
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(input))
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .doing(|| "start the helper".into())?;
+            .stderr(Stdio::null());
+        // Whoever spawns stands still until the kernel has read the program, which may take tens of milliseconds.
+        let spawned = tokio::task::spawn_blocking(move || command.spawn()).await;
+        let mut helper =
+            spawned.map_err(io::Error::other).and_then(|spawned| spawned).doing(|| "start the helper".into())?;
         let mut report = String::new();
         if let Some(output) = helper.stdout.take() {
             let read = async { output.take(REPORT_BYTES_MAX).read_to_string(&mut report).await };
@@ -94,7 +97,8 @@ fn open_process(line: &str) -> Option<OwnedFd> {
 
 fn in_memory(order: &Order) -> io::Result<File> {
     let mut file = File::from(rustix::fs::memfd_create("order", MemfdFlags::CLOEXEC)?);
-    serde_json::to_writer(&mut file, order)?;
+    // Written at once: the filters alone are some thousand numbers.
+    file.write_all(&serde_json::to_vec(order)?)?;
     rustix::fs::seek(&file, SeekFrom::Start(0))?;
     Ok(file)
 }

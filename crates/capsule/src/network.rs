@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 
@@ -43,7 +43,7 @@ impl Network {
     /// A listener on 127.0.0.1 in the capsule, not blocking.
     pub async fn tcp_listener(&self, port: u16) -> Result<TcpListener, CapsuleError> {
         let make = move || {
-            let socket = socket(SocketType::STREAM)?;
+            let socket = socket(AddressFamily::INET, SocketType::STREAM)?;
             rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
             rustix::net::bind(&socket, &local(port))?;
             rustix::net::listen(&socket, BACKLOG)?;
@@ -55,25 +55,34 @@ impl Network {
     /// A UDP socket on 127.0.0.1 in the capsule, not blocking.
     pub async fn udp_socket(&self, port: u16) -> Result<UdpSocket, CapsuleError> {
         let make = move || {
-            let socket = socket(SocketType::DGRAM)?;
+            let socket = socket(AddressFamily::INET, SocketType::DGRAM)?;
             rustix::net::bind(&socket, &local(port))?;
             Ok(socket)
         };
         self.make(make).await.doing(|| format!("bind UDP port {port} in the capsule")).map(Into::into)
     }
 
-    /// A connection to 127.0.0.1 in the capsule that its firewall lets through; not blocking, without delay.
+    /// A connection to the capsule's loopback that its firewall lets through; not blocking, without delay. To `::1` where
+    /// nothing listens on 127.0.0.1.
     pub async fn connect(&self, port: u16) -> Result<TcpStream, CapsuleError> {
-        let what = || format!("connect to port {port} in the capsule");
-        let make = || {
-            let socket = socket(SocketType::STREAM)?;
+        let connected = match self.connect_to(SocketAddr::V4(local(port))).await {
+            Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
+                self.connect_to((Ipv6Addr::LOCALHOST, port).into()).await.map_err(|_| refused)
+            }
+            other => other,
+        };
+        connected.doing(|| format!("connect to port {port} in the capsule"))
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let make = move || {
+            let socket = socket(family, SocketType::STREAM)?;
             sys::set_mark(socket.as_fd(), SOCKET_MARK)?;
             rustix::net::sockopt::set_tcp_nodelay(&socket, true)?;
             Ok(socket)
         };
-        let socket = TcpSocket::from_std_stream(self.make(make).await.doing(what)?.into());
-        let stream = socket.connect(SocketAddr::V4(local(port))).await.doing(what)?;
-        stream.into_std().doing(what)
+        TcpSocket::from_std_stream(self.make(make).await?.into()).connect(address).await?.into_std()
     }
 
     /// Where programs of the capsule listen for TCP connections, ours left out.
@@ -130,9 +139,9 @@ fn local(port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
 }
 
-fn socket(kind: SocketType) -> io::Result<OwnedFd> {
+fn socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(rustix::net::socket_with(AddressFamily::INET, kind, flags, None)?)
+    Ok(rustix::net::socket_with(family, kind, flags, None)?)
 }
 
 struct Visit {

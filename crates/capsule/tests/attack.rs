@@ -9,7 +9,7 @@ use vitrine_capsule::attack::{Bare, Ground, attacks};
 #[tokio::test]
 async fn no_attack_gets_through_any_driver() {
     let machine = Machine::new().await;
-    let disks = Disks::open(machine.config.directory.with_file_name("disks"), 256 * MIB).await.expect("disks");
+    let disks = Disks::open(machine.config.directory.with_file_name("disks"), 256 * MIB).expect("disks");
     let mut breaches = Vec::new();
     for driver in machine.drivers() {
         let ground = Ground::new(machine.native.clone(), disks.clone(), driver.clone(), &machine.rootfs, Bare);

@@ -54,7 +54,7 @@ impl Packs {
 }
 
 async fn sandbox(machine: &Machine, id: &str, lower: Option<&Path>) -> Capsule {
-    let disks = Disks::open(machine.directory.path().join("disks"), 4096 * MIB).await.expect("disks");
+    let disks = Disks::open(machine.directory.path().join("disks"), 4096 * MIB).expect("disks");
     let mut spec = machine.spec(id, Profile::Sandbox);
     spec.disk = Some(DiskSpec { file: disks.make(id).await.expect("a disk"), workspace_lower: lower.map(Into::into) });
     machine.native.create(spec).await.expect("a capsule")

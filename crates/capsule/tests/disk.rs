@@ -16,8 +16,8 @@ use vitrine_capsule::{Capsule, CapsuleError, DiskSpec, Disks, Exec, Native, Nati
 const NODE: &str = "VITRINE_TEST_DISK_NODE";
 const SIZE: u64 = 64 * MIB;
 
-async fn disks(machine: &Machine) -> Disks {
-    Disks::open(machine.directory.path().join("disks"), SIZE).await.expect("disks")
+fn disks(machine: &Machine) -> Disks {
+    Disks::open(machine.directory.path().join("disks"), SIZE).expect("disks")
 }
 
 /// A sandbox on the disk of its name, which is made when there is none.
@@ -57,7 +57,7 @@ async fn finish(machine: Machine) {
 #[tokio::test]
 async fn all_that_is_written_lies_on_the_disk() {
     let machine = Machine::new().await;
-    let disks = disks(&machine).await;
+    let disks = disks(&machine);
     machine.native.check_disk(&machine.rootfs, &disks).await.expect("disks work");
     assert_eq!(walk(&machine.directory.path().join("disks")), Vec::<PathBuf>::new());
     let capsule = sandbox(&machine, &disks, "writes", None).await.expect("a capsule");
@@ -90,7 +90,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn a_full_disk_is_said_and_stops_nobody_else() {
     let machine = Machine::new().await;
-    let disks = disks(&machine).await;
+    let disks = disks(&machine);
     let capsule = sandbox(&machine, &disks, "full", None).await.expect("a capsule");
     let neighbour = sandbox(&machine, &disks, "neighbour", None).await.expect("a capsule");
     for place in ["/workspace", "/tmp", "/root", "/var/lib", "/"] {
@@ -112,7 +112,7 @@ async fn a_full_disk_is_said_and_stops_nobody_else() {
 #[tokio::test]
 async fn another_capsule_finds_all_as_it_was() {
     let machine = Machine::new().await;
-    let disks = disks(&machine).await;
+    let disks = disks(&machine);
     let first = sandbox(&machine, &disks, "disk", None).await.expect("a capsule");
     let write = "set -e; echo one > /workspace/mine; install -o user -g user -m 640 /dev/null /workspace/theirs; \
                  ln -s mine /workspace/link; rm /etc/issue; mv /opt /moved; useradd -m worker; \
@@ -126,8 +126,9 @@ async fn another_capsule_finds_all_as_it_was() {
     // Not even asked to stop.
     machine.native.destroy("disk").await.expect("destroyed");
     let held = machine.capsule("takes-the-slot", Profile::Sandbox).await;
-    let file = disks.rename("disk", "session_X").expect("renamed");
-    disks.flush("session_X").await.expect("flushed");
+    disks.free("disk").await;
+    disks.flush("disk").await.expect("flushed");
+    let file = disks.path("disk").expect("a name");
     let second = on_disk(&machine, "second", file, None).await.expect("a capsule");
     assert_ne!(second.uid_base(), held.uid_base());
     assert_eq!(root(&second, look).await, seen);
@@ -139,7 +140,7 @@ async fn another_capsule_finds_all_as_it_was() {
 #[tokio::test]
 async fn a_disk_has_one_capsule_at_a_time() {
     let machine = Machine::new().await;
-    let disks = disks(&machine).await;
+    let disks = disks(&machine);
     let file = disks.make("disk").await.expect("a disk");
     assert!(disks.make("disk").await.is_err());
     let first = on_disk(&machine, "first", file.clone(), None).await.expect("a capsule");
@@ -159,7 +160,7 @@ async fn a_disk_has_one_capsule_at_a_time() {
 #[tokio::test]
 async fn forks_share_a_folder_that_none_of_them_changes() {
     let machine = Machine::new().await;
-    let disks = disks(&machine).await;
+    let disks = disks(&machine);
     let lower = machine.directory.path().join("checkpoint-1");
     fs::create_dir_all(lower.join("src/deep")).expect("made");
     fs::write(lower.join("src/main.py"), "print(1)\n").expect("written");
@@ -194,7 +195,7 @@ async fn forks_share_a_folder_that_none_of_them_changes() {
 #[tokio::test]
 async fn a_damaged_disk_is_an_error_and_no_more() {
     let machine = Machine::new().await;
-    let disks = disks(&machine).await;
+    let disks = disks(&machine);
     let damage: [(&str, u64, usize); 6] = [
         ("all", 0, 1 << 20),
         ("super", 1024, 512),
@@ -222,7 +223,7 @@ async fn a_damaged_disk_is_an_error_and_no_more() {
 #[tokio::test]
 async fn disks_that_nobody_owns_are_swept() {
     let machine = Machine::new().await;
-    let disks = disks(&machine).await;
+    let disks = disks(&machine);
     let kept = disks.make("kept").await.expect("a disk");
     disks.make("orphan").await.expect("a disk");
     let used = sandbox(&machine, &disks, "used", None).await.expect("a capsule");
@@ -230,7 +231,7 @@ async fn disks_that_nobody_owns_are_swept() {
     let nothing = disks.sweep(&HashSet::new()).await.expect("swept");
     assert_eq!(nothing.removed, Vec::<String>::new(), "made in this life");
 
-    let disks = Disks::open(machine.directory.path().join("disks"), SIZE).await.expect("the next life");
+    let disks = Disks::open(machine.directory.path().join("disks"), SIZE).expect("the next life");
     let (taken, file) = disks.take().await.expect("a disk");
     disks.refill(1).await.expect("a spare one");
     let sweep = disks.sweep(&HashSet::from(["kept".into()])).await.expect("swept");
@@ -253,7 +254,7 @@ async fn creation_on_a_disk_is_quick() {
     let machine = Machine::new().await;
     let size = 10 << 30;
     let opening = Instant::now();
-    let disks = Disks::open(machine.directory.path().join("disks"), size).await.expect("disks");
+    let disks = Disks::open(machine.directory.path().join("disks"), size).expect("disks");
     println!("the blank image: {:?}", opening.elapsed());
     let (mut makes, mut fresh, mut spares) = (Vec::new(), Vec::new(), Vec::new());
     let (mut execs, mut destructions) = (Vec::new(), Vec::new());
@@ -292,7 +293,7 @@ async fn creation_on_a_disk_is_quick() {
 #[tokio::test]
 async fn two_hundred_live_at_once() {
     let machine = Machine::with("minimal", 200).await;
-    let disks = Disks::open(machine.directory.path().join("disks"), 10 << 30).await.expect("disks");
+    let disks = Disks::open(machine.directory.path().join("disks"), 10 << 30).expect("disks");
     let started = Instant::now();
     let mut tasks = JoinSet::new();
     for number in 0..200 {
@@ -337,7 +338,7 @@ async fn node_side() {
         slots_max: 16,
     };
     let native = Native::probe(config).await.expect("a driver");
-    let disks = Disks::open(word("disks").into(), SIZE).await.expect("disks");
+    let disks = Disks::open(word("disks").into(), SIZE).expect("disks");
     let mut spec: Spec = Machine::plain_spec(word("rootfs").into(), "x", Profile::Sandbox);
     loop {
         disks.refill(1).await.expect("a spare one");
@@ -386,7 +387,7 @@ async fn a_node_killed_at_any_moment_leaves_what_sweeps_remove() {
         let again = native.sweep(&HashSet::new()).await.expect("swept");
         assert!(again.failed.is_empty(), "round {round}: {:?}", again.failed);
         assert_eq!(loops(&machine), Vec::<String>::new(), "round {round}");
-        let disks = Disks::open(folder.clone(), SIZE).await.expect("the next life");
+        let disks = Disks::open(folder.clone(), SIZE).expect("the next life");
         let swept = disks.sweep(&HashSet::new()).await.expect("swept");
         assert!(swept.failed.is_empty(), "round {round}: {:?}", swept.failed);
         assert_eq!(walk(&folder), Vec::<PathBuf>::new(), "round {round}");
@@ -397,7 +398,7 @@ async fn a_node_killed_at_any_moment_leaves_what_sweeps_remove() {
 #[tokio::test]
 async fn a_stored_workspace_is_back_soon() {
     let machine = Machine::new().await;
-    let disks = Disks::open(machine.directory.path().join("disks"), 10 << 30).await.expect("disks");
+    let disks = Disks::open(machine.directory.path().join("disks"), 10 << 30).expect("disks");
     let capsule = sandbox(&machine, &disks, "stored", None).await.expect("a capsule");
     let fill = "cd /workspace; head -c 60M /dev/urandom > big; i=0; mkdir many; \
                 while [ $i -lt 2000 ]; do head -c 20k big > many/$i; i=$((i+1)); done; find . -type f | xargs cat | sha256sum";

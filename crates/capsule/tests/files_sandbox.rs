@@ -18,7 +18,7 @@ const ANY: TreeLimits = TreeLimits { entries_max: 1_000_000, bytes_max: 1024 * M
 
 /// On a disk of its own, which knows the capsule's ids only.
 async fn sandbox(machine: &Machine, id: &str) -> Capsule {
-    let disks = Disks::open(machine.directory.path().join("disks"), 4096 * MIB).await.expect("disks");
+    let disks = Disks::open(machine.directory.path().join("disks"), 4096 * MIB).expect("disks");
     let mut spec = machine.spec(id, Profile::Sandbox);
     spec.disk = Some(DiskSpec { file: disks.make(id).await.expect("a disk"), workspace_lower: None });
     machine.native.create(spec).await.expect("a capsule")

@@ -10,7 +10,7 @@ use vitrine_capsule::{CapsuleError, DiskSpec, Disks, Exit, Profile, REDIRECT_TCP
 #[tokio::test]
 async fn a_capsule_is_the_same_by_any_runtime() {
     let machine = Machine::new().await;
-    let disks = Disks::open(machine.config.directory.with_file_name("disks"), 64 * MIB).await.expect("disks");
+    let disks = Disks::open(machine.config.directory.with_file_name("disks"), 64 * MIB).expect("disks");
     let (mut native, mut same_kernel) = (None, None);
     for driver in machine.drivers() {
         machine.native.check_driver(&driver, &machine.rootfs).await.expect("works");
@@ -131,7 +131,7 @@ async fn a_second_kernel_is_reached_by_a_folder() {
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
     let machine = Machine::with_runtimes(&[("runsc", program.to_str().expect("a path"))]).await;
     assert_eq!(machine.native.runtimes()[0].lacks(), ["terminals"]);
-    let disks = Disks::open(machine.config.directory.with_file_name("disks"), 64 * MIB).await.expect("disks");
+    let disks = Disks::open(machine.config.directory.with_file_name("disks"), 64 * MIB).expect("disks");
     let mut spec = machine.spec("second", Profile::Sandbox);
     spec.driver = "runsc".into();
     spec.disk = Some(DiskSpec { file: disks.make("second").await.expect("a disk"), workspace_lower: None });

@@ -8,7 +8,7 @@ use support::{MIB, Machine, shell};
 use vitrine_capsule::{Capsule, DiskSpec, Disks, Exit, Profile, User};
 
 async fn sandbox(machine: &Machine) -> Capsule {
-    let disks = Disks::open(machine.directory.path().join("disks"), 2048 * MIB).await.expect("disks");
+    let disks = Disks::open(machine.directory.path().join("disks"), 2048 * MIB).expect("disks");
     let mut spec = machine.spec("packages", Profile::Sandbox);
     spec.limits.memory_bytes = 2048 * MIB;
     spec.disk = Some(DiskSpec { file: disks.make("packages").await.expect("a disk"), workspace_lower: None });

@@ -290,7 +290,7 @@ mod tests {
             slots_max: 2,
         };
         let native = Native::unfiltered(config).await.expect("a driver");
-        let disks = Disks::open(folder.path().join("disks"), 64 * 1024 * 1024).await.expect("disks");
+        let disks = Disks::open(folder.path().join("disks"), 64 * 1024 * 1024).expect("disks");
         let ground = Ground::new(native, disks, NATIVE, &rootfs(), Bare);
         for name in ["namespaces", "kernel-calls", "odd-sockets", "terminal-input", "personality"] {
             let attack = attacks().into_iter().find(|attack| attack.name == name).expect("an attack");

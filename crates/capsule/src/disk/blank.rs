@@ -47,11 +47,14 @@ impl Blank {
         Ok(Self { bytes, content })
     }
 
-    /// A new disk at this path, where nothing is yet.
+    /// A new disk at this path, where nothing is yet; nothing is there afterwards when it fails.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let file = new_file(path)?;
-        file.set_len(self.bytes)?;
-        self.content.iter().try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset))
+        let content = || self.content.iter().try_for_each(|(offset, bytes)| file.write_all_at(bytes, *offset));
+        file.set_len(self.bytes).and_then(|()| content()).inspect_err(|_| {
+            // What remains of it the next sweep finds.
+            let _ = fs::remove_file(path);
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Disks of capsules: sparse files with a file system in each, which outlive capsules and processes until they are removed.
 //!
 //! Assumes a folder of its own on a file system that keeps holes. Promises that no disk grows beyond its size, that none is
-//! swept that is in use or was made in this life, and that whoever names a disk names nothing outside of the folder.
+//! swept that is in use or was made in this life, and that whoever names a disk names nothing outside of the folder. What the
+//! machine lacks is said by whoever makes a disk, each time: once it is there, disks are made.
 
 mod blank;
 mod usage;
@@ -11,9 +12,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags};
 use rustix::io::Errno;
+use tokio::sync::{Notify, OnceCell};
+use tokio::time::sleep;
 
 use crate::CapsuleError;
 use crate::error::Doing;
@@ -27,8 +31,15 @@ const SIZE_MAX: u64 = 8 << 40;
 const BLOCK_BYTES: u64 = 4096;
 const NAME_BYTES_MAX: usize = 64;
 const SUFFIX: &str = ".disk";
+/// Disks that nobody has yet are hidden beside the others.
+const SPARE_PREFIX: &str = ".";
+const SPARE_SUFFIX: &str = ".spare";
 /// Where the blank image is made, once.
 const SCRATCH: &str = "blank";
+/// Between two tries to make a spare disk when one failed.
+const SPARE_AGAIN: Duration = Duration::from_secs(10);
+/// Between two looks whether a disk is still in use.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -39,8 +50,11 @@ pub struct Disks {
 #[derive(Debug)]
 struct Inner {
     directory: PathBuf,
-    blank: Blank,
+    size: u64,
+    blank: OnceCell<Arc<Blank>>,
     names: Mutex<Names>,
+    /// One of the spare ones was taken.
+    taken: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -61,57 +75,102 @@ pub struct DisksSweep {
 
 impl Disks {
     /// New disks will have this size in bytes; there may be others in the folder.
-    pub async fn open(directory: PathBuf, size: u64) -> Result<Self, CapsuleError> {
+    pub fn open(directory: PathBuf, size: u64) -> Result<Self, CapsuleError> {
         if !(SIZE_MIN..=SIZE_MAX).contains(&size) {
             return Err(CapsuleError::Invalid(format!("a disk has from {SIZE_MIN} to {SIZE_MAX} bytes, not {size}")));
         }
-        let work = move || {
-            crate::driver::make_directory(&directory)?;
-            let directory = fs::canonicalize(&directory).doing(|| "find the folder of disks".into())?;
-            let scratch = directory.join(SCRATCH);
-            let clear = || crate::delete::delete(&scratch).doing(|| format!("clear {}", scratch.display()));
-            clear()?;
-            crate::driver::make_directory(&scratch)?;
-            let blank = Blank::make(size.next_multiple_of(BLOCK_BYTES), &scratch)?;
-            clear()?;
-            Ok(Self { inner: Arc::new(Inner { directory, blank, names: Mutex::default() }) })
-        };
-        blocking(|| "prepare disks".into(), work).await
+        crate::driver::make_directory(&directory)?;
+        let directory = fs::canonicalize(&directory).doing(|| "find the folder of disks".into())?;
+        let size = size.next_multiple_of(BLOCK_BYTES);
+        let inner = Inner { directory, size, blank: OnceCell::new(), names: Mutex::default(), taken: Notify::new() };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// A blank disk of a name that no other has: a spare one, or a new one, which takes its capsule longer to mount.
     pub async fn take(&self) -> Result<(String, PathBuf), CapsuleError> {
         let spare = self.names().spare.pop();
-        let name = match spare {
-            Some(name) => name,
-            None => {
-                let name = new_name()?;
-                self.make(&name).await?;
-                name
-            }
+        let Some(name) = spare else {
+            let name = new_name()?;
+            let path = self.make(&name).await?;
+            return Ok((name, path));
         };
-        self.path(&name).map(|path| (name, path))
+        self.inner.taken.notify_one();
+        let path = self.path(&name)?;
+        let renamed = rustix::fs::renameat_with(CWD, self.spare_path(&name), CWD, &path, RenameFlags::NOREPLACE);
+        renamed.doing(|| format!("take disk {name}"))?;
+        Ok((name, path))
     }
 
     /// Have so many spare disks, written through: the kernel flushes a file before it makes a device of it.
     pub async fn refill(&self, spare: usize) -> Result<(), CapsuleError> {
         while self.names().spare.len() < spare {
             let name = new_name()?;
-            self.make(&name).await?;
-            self.flush(&name).await?;
+            let path = self.spare_path(&name);
+            self.names().made.insert(name.clone());
+            let made = async {
+                self.write(&name, path.clone()).await?;
+                flush(&name, path.clone()).await
+            };
+            if let Err(error) = made.await {
+                self.names().made.remove(&name);
+                remove(&name, path).await?;
+                return Err(error);
+            }
             self.names().spare.push(name);
         }
         Ok(())
     }
 
+    /// Has so many spare disks whenever some are taken; never ends by itself.
+    pub async fn keep_spare(&self, spare: usize) -> ! {
+        loop {
+            match self.refill(spare).await {
+                Ok(()) => self.inner.taken.notified().await,
+                Err(error) => {
+                    tracing::warn!(%error, "there are fewer spare disks than there should be");
+                    sleep(SPARE_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Remove the spare disks.
+    pub fn remove_spare(&self) -> Result<(), CapsuleError> {
+        let spare = std::mem::take(&mut self.names().spare);
+        let remove = |name: &String| fs::remove_file(self.spare_path(name)).doing(|| format!("remove disk {name}"));
+        spare.iter().try_for_each(remove)
+    }
+
+    fn spare_path(&self, name: &str) -> PathBuf {
+        self.inner.directory.join(format!("{SPARE_PREFIX}{name}{SPARE_SUFFIX}"))
+    }
+
     /// A blank disk of this name. There must be none.
     pub async fn make(&self, name: &str) -> Result<PathBuf, CapsuleError> {
         let path = self.path(name)?;
-        let what = format!("make disk {name}");
         self.names().made.insert(name.to_owned());
-        let (disks, doing) = (self.clone(), what.clone());
-        let work = move || disks.inner.blank.write(&path).doing(|| doing).map(|()| path);
-        blocking(|| what, work).await
+        self.write(name, path.clone()).await.map(|()| path)
+    }
+
+    async fn write(&self, name: &str, path: PathBuf) -> Result<(), CapsuleError> {
+        let blank = self.inner.blank.get_or_try_init(|| self.blank()).await?.clone();
+        let what = format!("make disk {name}");
+        let doing = what.clone();
+        blocking(|| what, move || blank.write(&path).doing(|| doing)).await
+    }
+
+    /// What a disk is made of.
+    async fn blank(&self) -> Result<Arc<Blank>, CapsuleError> {
+        let (scratch, size) = (self.inner.directory.join(SCRATCH), self.inner.size);
+        let work = move || {
+            let clear = || crate::delete::delete(&scratch).doing(|| format!("clear {}", scratch.display()));
+            clear()?;
+            crate::driver::make_directory(&scratch)?;
+            let blank = Blank::make(size, &scratch)?;
+            clear()?;
+            Ok(Arc::new(blank))
+        };
+        blocking(|| "prepare disks".into(), work).await
     }
 
     /// Where the disk of this name is, or would be.
@@ -129,38 +188,23 @@ impl Disks {
         Ok(Some(self.path(name)?).filter(|path| path.exists()))
     }
 
-    /// Another name for a disk that no capsule has. There must be none of that name.
-    pub fn rename(&self, name: &str, new_name: &str) -> Result<PathBuf, CapsuleError> {
-        let (old, new) = (self.path(name)?, self.path(new_name)?);
-        let renamed = rustix::fs::renameat_with(CWD, &old, CWD, &new, RenameFlags::NOREPLACE);
-        renamed.doing(|| format!("call disk {name} {new_name}"))?;
-        let mut names = self.names();
-        if names.made.remove(name) {
-            names.made.insert(new_name.to_owned());
-        }
-        Ok(new)
+    /// Write a disk through to the machine's own, so that it survives a crash of the machine.
+    pub async fn flush(&self, name: &str) -> Result<(), CapsuleError> {
+        flush(name, self.path(name)?).await
     }
 
-    /// Write a disk that no capsule has through to the machine's own, so that it survives a crash of the machine.
-    pub async fn flush(&self, name: &str) -> Result<(), CapsuleError> {
-        let path = self.path(name)?;
-        let what = format!("flush disk {name}");
-        let doing = what.clone();
-        blocking(|| what, move || File::open(path).and_then(|file| file.sync_all()).doing(|| doing)).await
+    /// Resolves when no capsule has the disk of this name any more.
+    pub async fn free(&self, name: &str) {
+        while self.path(name).is_ok_and(|path| in_use(&path)) {
+            sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Nothing happens when there is none. A capsule that still has it keeps it until its end.
     pub async fn remove(&self, name: &str) -> Result<(), CapsuleError> {
         let path = self.path(name)?;
-        let what = format!("remove disk {name}");
         self.names().made.remove(name);
-        let doing = what.clone();
-        let work = move || match fs::remove_file(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other.doing(|| doing),
-        };
-        // To free what a large file occupies can take long.
-        blocking(|| what, work).await
+        remove(name, path).await
     }
 
     /// Remove every disk of an earlier life that is not in `keep` and that no capsule has.
@@ -170,11 +214,12 @@ impl Disks {
         for entry in fs::read_dir(&self.inner.directory).doing(what)? {
             let entry = entry.doing(what)?;
             let file_name = entry.file_name();
-            let Some(name) = file_name.to_str().and_then(|name| name.strip_suffix(SUFFIX)) else { continue };
-            if keep.contains(name) || self.names().made.contains(name) || in_use(&entry.path()) {
+            let Some(name) = file_name.to_str().and_then(named) else { continue };
+            let path = entry.path();
+            if keep.contains(name) || self.names().made.contains(name) || in_use(&path) {
                 continue;
             }
-            match self.remove(name).await {
+            match remove(name, path).await {
                 Ok(()) => report.removed.push(name.to_owned()),
                 Err(error) => report.failed.push((name.to_owned(), error)),
             }
@@ -191,6 +236,29 @@ impl Disks {
 fn new_name() -> Result<String, CapsuleError> {
     let number = getrandom::u64().map_err(|error| CapsuleError::Unsupported(error.to_string()))?;
     Ok(format!("disk-{number:016x}"))
+}
+
+/// The name of the disk in a file that is called so, a spare one too.
+fn named(file_name: &str) -> Option<&str> {
+    let spare = || file_name.strip_prefix(SPARE_PREFIX)?.strip_suffix(SPARE_SUFFIX);
+    file_name.strip_suffix(SUFFIX).or_else(spare)
+}
+
+async fn flush(name: &str, path: PathBuf) -> Result<(), CapsuleError> {
+    let what = format!("flush disk {name}");
+    let doing = what.clone();
+    blocking(|| what, move || File::open(path).and_then(|file| file.sync_all()).doing(|| doing)).await
+}
+
+/// To free what a large file occupies can take long.
+async fn remove(name: &str, path: PathBuf) -> Result<(), CapsuleError> {
+    let what = format!("remove disk {name}");
+    let doing = what.clone();
+    let work = move || match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.doing(|| doing),
+    };
+    blocking(|| what, work).await
 }
 
 /// Whether a loop device has the file: it keeps the lock that the helper took.

@@ -31,6 +31,9 @@ pub enum FileError {
     /// More entries or bytes than the caller allowed.
     #[error("use {path}: it has more than {limit}")]
     TooLarge { path: PathBuf, limit: String },
+    /// The kernel counts what it watches for all capsules together.
+    #[error("watch {0}: this machine watches as much as it can; `fs.inotify` in sysctl says how much")]
+    TooManyWatches(PathBuf),
     /// Not an archive, or one with an entry that is not taken.
     #[error("unpack the archive: {0}")]
     Archive(String),

@@ -65,16 +65,24 @@ impl Files {
     /// Watch a directory, with `recursive` all below it.
     pub fn watch(&self, path: impl AsRef<Path>, recursive: bool) -> Result<Watch, FileError> {
         let path = path.as_ref();
-        let inotify =
-            inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(|error| failure(path, error))?;
+        let flags = CreateFlags::CLOEXEC | CreateFlags::NONBLOCK;
+        let inotify = inotify::init(flags).map_err(|error| not_watched(path, error))?;
         let mut watch = Watch { inotify, recursive, folders: HashMap::new(), first: -1 };
         let place = self.find(path, OFlags::DIRECTORY)?;
-        watch.first = watch.add(path, &place).map_err(|error| failure(path, error))?;
+        watch.first = watch.add(path, &place).map_err(|error| not_watched(path, error))?;
         if recursive && !watch.follow(self, path, place, &mut |_| {}) {
             let limit = format!("{FOLDERS_MAX} directories to watch");
             return Err(FileError::TooLarge { path: path.to_owned(), limit });
         }
         Ok(watch)
+    }
+}
+
+/// What the kernel refuses is no full disk.
+fn not_watched(path: &Path, error: Errno) -> FileError {
+    match error {
+        Errno::NOSPC | Errno::MFILE | Errno::NFILE | Errno::NOMEM => FileError::TooManyWatches(path.to_owned()),
+        error => failure(path, error),
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn run(loaded: &Loaded, options: &Options, as_json: bool) -> anyhow::R
         slots_max: SLOTS,
     };
     let native = Native::probe_with(native, runtimes).await.map_err(could_not)?;
-    let disks = Disks::open(scratch.path().join("disks"), DISK_BYTES).await.map_err(could_not)?;
+    let disks = Disks::open(scratch.path().join("disks"), DISK_BYTES).map_err(could_not)?;
     let outside = Outside::with_resolver(HostExceptions::default(), config.ca_bundle().as_deref(), Rebinder);
     let way_out = WayOut { outside: outside.map_err(|error| anyhow!("could not {error}"))? };
     let (mut tried, mut held) = (Vec::new(), true);

@@ -38,7 +38,7 @@ pub async fn disk(rootfs: &Path) -> Finding {
         Err(error) => return Finding::fail(NAME, format!("no temporary folder: {error}"), "Set TMPDIR to one."),
     };
     let tried = async {
-        let disks = Disks::open(scratch.0.join("disks"), DISK_BYTES).await?;
+        let disks = Disks::open(scratch.0.join("disks"), DISK_BYTES)?;
         let started = Instant::now();
         Native::probe(driver(&scratch)).await?.check_disk(rootfs, &disks).await.map(|()| started.elapsed())
     };

@@ -175,8 +175,7 @@ fn order(plan: &Plan, container: &Container) -> std::io::Result<Stdio> {
         control: container.control,
     };
     let mut file = File::from(rustix::fs::memfd_create("order", MemfdFlags::CLOEXEC)?);
-    serde_json::to_writer(&mut file, &Order::Serve(inside))?;
-    file.flush()?;
+    file.write_all(&serde_json::to_vec(&Order::Serve(inside))?)?;
     rustix::fs::seek(&file, SeekFrom::Start(0))?;
     Ok(Stdio::from(file))
 }

@@ -1,12 +1,13 @@
 //! The links of a capsule's network namespace: loopback, and an `eth0` that leads nowhere.
 //!
 //! `eth0` is one end of a veth pair whose other end lies in the same namespace: with loopback alone Chromium reports
-//! `navigator.onLine` false. IPv6 is off, so that clients that try it fail at once and fall back.
+//! `navigator.onLine` false. IPv6 is off, so that clients that try it fail at once and fall back; a
+//! sandbox has it on loopback, for servers that listen on `::1` alone.
 
 use std::fs;
 use std::io::ErrorKind;
 
-use vitrine_init::{CAPSULE_ADDRESS, RESOLVER_ADDRESS};
+use vitrine_init::{CAPSULE_ADDRESS, Profile, RESOLVER_ADDRESS};
 
 use super::netlink::{ACKNOWLEDGE, Attributes, Batch, CREATE, EXCLUSIVE};
 use crate::error::{Failure, Step};
@@ -24,8 +25,8 @@ const INET: u8 = 2;
 const UP: u32 = 1;
 const DOWN: u32 = 0;
 
-pub fn configure() -> Result<(), Failure> {
-    disable_ipv6()?;
+pub fn configure(profile: Profile) -> Result<(), Failure> {
+    limit_ipv6(profile)?;
     fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0").step(|| "free the low ports".into())?;
     let mut batch = Batch::default();
     batch.message(NEW_LINK, ACKNOWLEDGE, &link(LOOPBACK, UP), |_| {});
@@ -64,12 +65,13 @@ pub fn configure() -> Result<(), Failure> {
     batch.send(None).step(|| "configure the capsule's links".into())
 }
 
-fn disable_ipv6() -> Result<(), Failure> {
-    for scope in ["all", "default"] {
-        match fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6"), "1") {
+fn limit_ipv6(profile: Profile) -> Result<(), Failure> {
+    let loopback = if profile == Profile::Sandbox { "0" } else { "1" };
+    for (scope, disabled) in [("all", "1"), ("default", "1"), ("lo", loopback)] {
+        match fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6"), disabled) {
             // A kernel without IPv6 has nothing to switch off.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            other => other.step(|| "switch IPv6 off".into())?,
+            other => other.step(|| "limit IPv6".into())?,
         }
     }
     Ok(())

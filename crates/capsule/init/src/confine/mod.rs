@@ -62,7 +62,7 @@ fn begin(plan: &Plan, name: &CStr) -> Result<Users, Failure> {
     rustix::thread::set_name(name).step(|| "take a name".into())?;
     rustix::process::umask(rustix::fs::Mode::empty());
     sys::unshare(UnshareFlags::NEWNET).step(|| "make a network namespace".into())?;
-    links::configure()?;
+    links::configure(plan.profile)?;
     nft::configure(plan.profile)?;
     // The process namespace comes later: until then a child's id here is its id in `/proc`.
     Users::of(plan)

@@ -173,9 +173,11 @@ fn refused(error: FileError) -> Unfulfilled {
         FileError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
         FileError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         FileError::Archive(_) => StatusCode::BAD_REQUEST,
-        FileError::Exists(_) | FileError::NotEmpty(_) | FileError::Busy(_) | FileError::Across(_) => {
-            StatusCode::CONFLICT
-        }
+        FileError::Exists(_)
+        | FileError::NotEmpty(_)
+        | FileError::Busy(_)
+        | FileError::Across(_)
+        | FileError::TooManyWatches(_) => StatusCode::CONFLICT,
         FileError::System { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Unfulfilled::new(status, format!("could not {error}"))
