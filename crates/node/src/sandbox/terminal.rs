@@ -1,7 +1,8 @@
 //! One terminal: a program, what it said last, and the clients who look at it and type.
 //!
-//! Promises: a client that comes again gets what it missed, as far as it is remembered; one that does not keep up slows neither
-//! the others nor, where another one keeps up, the program; the end of the program is told after its last output.
+//! Promises: a client that comes again gets what it missed, as far as it is remembered, and is told where that begins; one that
+//! does not keep up slows neither the others nor, where another one keeps up, the program, and is told what it missed; the end
+//! of the program is told after its last output.
 
 use super::ring::{RING_BYTES, Ring};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
@@ -231,25 +232,34 @@ fn close_frame(code: CloseCode, reason: &str) -> CloseFrame {
 struct Client<'terminal> {
     terminal: &'terminal Terminal,
     number: u64,
+    /// Up to where output was there before it came.
+    live: u64,
 }
 
 impl<'terminal> Client<'terminal> {
-    /// One that names no offset sees what is said from now on.
+    /// One that names no offset sees what is said from now on; the first one to come sees what was said before, too.
     fn enter(terminal: &'terminal Terminal, offset: Option<u64>) -> Self {
         let mut state = terminal.state();
+        let live = state.ring.end();
+        let place = offset.unwrap_or(if state.came == 0 { 0 } else { live }).min(live);
         state.came += 1;
         let number = state.came;
-        let place = offset.unwrap_or(u64::MAX).min(state.ring.end());
         state.clients.insert(number, place);
-        Self { terminal, number }
+        Self { terminal, number, live }
     }
 
     /// Shows it the output from its place on; ends with the program's end, or when it takes no more.
     async fn show(&self, to: &mut (impl Sink<Message, Error = Error> + Unpin)) -> Option<CloseFrame> {
         let mut news = self.terminal.news.subscribe();
+        let mut told = None;
         loop {
             news.mark_unchanged();
-            let (piece, exit_code) = self.next();
+            let (begins, piece, exit_code) = self.next();
+            if told != Some(begins) {
+                let offset = serde_json::json!({ "type": "offset", "offset": begins, "live": self.live });
+                to.send(Message::text(offset.to_string())).await.ok()?;
+            }
+            told = Some(begins + piece.len() as u64);
             if !piece.is_empty() {
                 to.send(Message::binary(piece)).await.ok()?;
             } else if let Some(code) = exit_code {
@@ -261,8 +271,8 @@ impl<'terminal> Client<'terminal> {
         }
     }
 
-    /// The next piece, which counts as taken: it is sent before the next one is asked for.
-    fn next(&self) -> (Vec<u8>, Option<i32>) {
+    /// Where the next piece begins, and the piece, which counts as taken: it is sent before the next one is asked for.
+    fn next(&self) -> (u64, Vec<u8>, Option<i32>) {
         let mut state = self.terminal.state();
         let place = state.clients.get(&self.number).copied().unwrap_or(0);
         let (begins, piece) = state.ring.since(place, PIECE_BYTES);
@@ -272,7 +282,7 @@ impl<'terminal> Client<'terminal> {
         if !piece.is_empty() {
             self.terminal.taken.send_modify(|taken| *taken += 1);
         }
-        (piece, exit_code)
+        (begins, piece, exit_code)
     }
 }
 
