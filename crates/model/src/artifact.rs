@@ -56,6 +56,11 @@ impl ArtifactKind {
     }
 }
 
+/// Whether names joined by slashes can stand in a key: a file's place below a folder.
+pub fn is_path(path: &str) -> bool {
+    path.len() <= NAME_BYTES_MAX && path.split('/').all(is_name)
+}
+
 /// Longest name of an artifact, in bytes: what file systems allow.
 pub const NAME_BYTES_MAX: usize = 255;
 

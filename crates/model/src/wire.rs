@@ -67,6 +67,12 @@ pub struct Beat {
     pub traffic: Vec<Traffic>,
     /// Warm browsers in the pool now.
     pub warm: u32,
+    /// Warm sandboxes in theirs.
+    #[serde(default)]
+    pub warm_sandboxes: u32,
+    /// Why no sandbox starts, although browsers may, for a person to read.
+    #[serde(default)]
+    pub no_sandboxes: Option<String>,
 }
 
 /// Why a machine takes no sessions yet.

@@ -58,7 +58,7 @@ impl Default for SandboxConfig {
     fn default() -> Self {
         let message = "the image `documents` is not built: run `vitrine image build documents`".into();
         Self {
-            pool: PoolConfig { size: 8, refill_pause: Duration::from_millis(5), ..PoolConfig::default() },
+            pool: PoolConfig { size: 8, refill_pause: Duration::from_millis(20), ..PoolConfig::default() },
             documents: watch::Sender::new(Image::Missing { message }).subscribe(),
             driver: NATIVE.into(),
             runtimes: Vec::new(),

@@ -3,6 +3,7 @@
 //! Links no SQL and holds no key but its own. It learns what to run from the server, over [`Transport`], and writes back
 //! under `(machine, epoch, generation)`; what it no longer owns it kills. Capsules outlive it: a restarted node takes them up.
 
+mod aside;
 mod body;
 mod browser;
 mod capsules;

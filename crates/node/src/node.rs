@@ -94,6 +94,7 @@ impl Node {
         tracing::info!(machine = %shared.config.machine, adopted, "the machine is registered");
         shared.tasks.spawn(shared.browsers.clone().keep_full(shared.stop.clone()));
         shared.tasks.spawn(shared.sandboxes.clone().keep_full(shared.stop.clone()));
+        shared.tasks.spawn(shared.sandboxes.maker.clone().keep_disks(shared.stop.clone()));
         shared.tasks.spawn(beat(shared.clone(), every));
         shared.tasks.spawn(assignments(shared.clone()));
         shared.tasks.spawn(sweeper(shared.clone()));
@@ -160,7 +161,7 @@ async fn prepare(config: NodeConfig, link: Link) -> Result<Arc<Shared>, NodeErro
     let solver = config.carried.solver.clone().map(|solver| Arc::new(Solver::new(solver)));
     let tasks = TaskTracker::new();
     let browsers = Pool::new(config.pool, browser::Maker::new(&config, capsules.clone()), tasks.clone());
-    let sandboxes = sandbox::Maker::new(&config, capsules.clone()).await?;
+    let sandboxes = sandbox::Maker::new(&config, capsules.clone())?;
     let sandboxes = Pool::new(config.sandbox.pool, sandboxes, tasks.clone());
     Ok(Arc::new(Shared {
         config,
@@ -274,13 +275,15 @@ fn forget_strangers(shared: &Shared, stored: &[SessionId]) {
 async fn beat(shared: Arc<Shared>, every: Duration) {
     let mut tick = interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut starts = shared.browsers.last_start.subscribe();
+    let mut browsers = shared.browsers.last_start.subscribe();
+    let mut sandboxes = shared.sandboxes.last_start.subscribe();
     let mut images = shared.config.image.clone();
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             // Whether the machine takes sessions may just have changed: the server should not wait for the next beat.
-            Ok(()) = starts.changed() => {}
+            Ok(()) = browsers.changed() => {}
+            Ok(()) = sandboxes.changed() => {}
             Ok(()) = images.changed() => {}
             () = shared.stop.cancelled() => return,
         }
@@ -303,6 +306,8 @@ async fn beat_once(shared: &Arc<Shared>) -> Result<(), crate::link::LinkError> {
         not_ready: not_ready(shared),
         traffic: shared.runs.traffic(),
         warm: u32::try_from(shared.browsers.len()).unwrap_or(u32::MAX),
+        warm_sandboxes: u32::try_from(shared.sandboxes.len()).unwrap_or(u32::MAX),
+        no_sandboxes: shared.sandboxes.complaint().map(|error| error.message),
     };
     match shared.link.beat(&beat).await? {
         BeatAnswer::Extended { .. } => shared.lease.extend(sent),
@@ -402,7 +407,6 @@ async fn sweeper(shared: Arc<Shared>) {
 
 /// Removes every disk and every capsule that neither a run nor a pool owns.
 async fn sweep(shared: &Shared) {
-    shared.sandboxes.maker.sweep(&shared.run_files).await;
     match shared.capsules.driver.sweep(&shared.capsules.owned()).await {
         Ok(report) if report.destroyed.is_empty() => {}
         Ok(report) => tracing::info!(capsules = ?report.destroyed, "swept capsules that nobody owned"),
@@ -410,4 +414,6 @@ async fn sweep(shared: &Shared) {
             tracing::error!(%error, "could not sweep everything that nobody owns; it is tried again in a minute")
         }
     }
+    // Afterwards: a disk that a capsule still has stays.
+    shared.sandboxes.maker.sweep(&shared.run_files).await;
 }

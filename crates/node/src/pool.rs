@@ -5,6 +5,7 @@
 
 use crate::config::PoolConfig;
 use crate::error::StartError;
+use futures_util::future::join_all;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -131,9 +132,8 @@ impl<M: Make> Pool<M> {
             }
         }
         let left: Vec<_> = self.warm().drain(..).collect();
-        for warm in left {
-            warm.destroy().await;
-        }
+        // At once: a stop waits for it, but not for ever.
+        join_all(left.iter().map(Warm::destroy)).await;
     }
 
     /// Waits until the last claim is some time ago; false while memory is short.
@@ -174,13 +174,27 @@ impl<M: Make> Pool<M> {
         self.tasks.spawn(async move {
             let started = pool.maker.make(urgency, &wish).await;
             if started.is_ok() || M::tells_of_the_machine(&wish) {
-                pool.last_start.send_replace(Some(started.as_ref().map(|_| ()).map_err(Clone::clone)));
+                pool.note(started.as_ref().map(|_| ()).map_err(Clone::clone));
             }
             if let Err(Ok(unwanted)) = hand_over.send(started) {
                 unwanted.destroy().await;
             }
         });
         handed.await.unwrap_or_else(|gone| Err(not_started::<M>(gone)))
+    }
+
+    /// Whoever watches hears when starts begin to fail, and when they succeed again.
+    fn note(&self, said: Result<(), StartError>) {
+        self.last_start.send_if_modified(|last| {
+            let is_news = last.as_ref().is_none_or(|last| last.is_ok() != said.is_ok());
+            *last = Some(said);
+            is_news
+        });
+    }
+
+    /// Why none can be started, if the last start failed.
+    pub(crate) fn complaint(&self) -> Option<StartError> {
+        self.last_start.borrow().as_ref().and_then(|last| last.as_ref().err().cloned())
     }
 
     fn take_living(&self) -> Option<M::Made> {

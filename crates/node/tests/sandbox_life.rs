@@ -63,7 +63,35 @@ async fn a_counter_stands_still_while_it_is_paused_and_goes_on() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(count(&lab).await > stood);
     paused(&lab).await;
+    let stood = count(&lab).await;
+    let (status, answer) = lab.post("/checkpoint", json!({ "checkpointId": checkpoint() })).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(count(&lab).await, stood, "a checkpoint leaves it frozen");
     lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_disks_the_node_starts_and_says_why_sandboxes_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = support::FakeServer::default();
+    let mut config = support::config(folder.path(), 0);
+    config.sandbox.pool.size = 1;
+    // What disks are made of has no place to be made.
+    let place = folder.path().join("disks/blank");
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::fs::write(&place, "").unwrap();
+    let node = vitrine_node::Node::start(config, std::sync::Arc::new(server.clone())).await.unwrap();
+    let complaint = server.until_beat(|beat| beat.no_sandboxes.clone()).await;
+    assert!(complaint.contains("make the sandbox's disk"), "{complaint}");
+    server.assign_workload(Workload::Sandbox(spec()), Upstream::Direct);
+    server.wait_for("not started", |step| matches!(step, StepKind::NotStarted { .. })).await;
+    std::fs::remove_file(place).unwrap();
+    server.assign_workload(Workload::Sandbox(spec()), Upstream::Direct);
+    server.wait_for("ready", |step| *step == StepKind::Ready).await;
+    server.until_beat(|beat| beat.no_sandboxes.is_none().then_some(())).await;
+    node.drain().await;
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +154,7 @@ async fn the_next_node_takes_up_what_runs_and_what_is_frozen() {
 async fn checkpoints_are_kept_once_restored_and_forked() {
     let lab = Lab::new().await;
     lab.says("mkdir -p src artifacts && for i in $(seq 300); do echo file $i > src/$i; done; head -c 5000000 /dev/urandom > big").await;
-    lab.says("echo report > artifacts/report.txt").await;
+    lab.says("mkdir -p artifacts/a/b && echo report > artifacts/a/b/report.txt && ln -s /etc artifacts/link").await;
     lab.says(COUNTER).await;
     let first = checkpoint();
     let begun = Instant::now();
@@ -138,7 +166,7 @@ async fn checkpoints_are_kept_once_restored_and_forked() {
         "{answer}"
     );
     let report = lab.server.wait_for_object(ArtifactKind::File).await;
-    assert_eq!((report.name.as_str(), report.bytes.as_slice()), ("report.txt", b"report\n".as_slice()));
+    assert_eq!((report.name.as_str(), report.bytes.as_slice()), ("a/b/report.txt", b"report\n".as_slice()));
     let packs = lab.server.packs();
     lab.says("pkill -f '[c]ount'; echo changed > src/7; rm src/8").await;
     let before = lab.says(TREE).await;
@@ -156,6 +184,16 @@ async fn checkpoints_are_kept_once_restored_and_forked() {
     assert_eq!(lab.says(TREE).await, before);
     let (status, _) = lab.post("/checkpoint/restore", json!({ "checkpointId": checkpoint() })).await;
     assert_eq!(status, StatusCode::CONFLICT);
+
+    // It is unpacked here before anybody asks.
+    let unpacked = || std::fs::read_dir(lab.folder.path().join("checkpoints")).unwrap().flatten();
+    for _ in 0..200 {
+        if unpacked().any(|entry| entry.file_name().to_string_lossy().starts_with(second.as_str())) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(unpacked().any(|entry| entry.file_name().to_string_lossy().starts_with(second.as_str())));
 
     // Two forks at once; neither sees what the other does.
     let mut forks = Vec::new();

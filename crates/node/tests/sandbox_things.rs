@@ -70,6 +70,29 @@ async fn a_terminal_has_several_clients_a_size_a_memory_and_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_where_its_output_begins() {
+    let lab = Lab::new().await;
+    let id = open(&lab, json!({ "command": "printf 12345678; read line; printf 9; read line" })).await;
+    let told = |message: Message| serde_json::from_str::<Value>(message.to_text().unwrap()).unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Nobody has seen how it began.
+    let mut first = lab.terminal(id, None).await;
+    let begun = told(first.next().await.unwrap().unwrap());
+    assert_eq!((&begun["type"], &begun["offset"], &begun["live"]), (&json!("offset"), &json!(0), &json!(8)), "{begun}");
+    until(&mut first, "12345678").await;
+    let mut second = lab.terminal(id, None).await;
+    let begun = told(second.next().await.unwrap().unwrap());
+    assert_eq!((&begun["offset"], &begun["live"]), (&json!(8), &json!(8)), "{begun}");
+    let mut third = lab.terminal(id, Some(5)).await;
+    assert_eq!(told(third.next().await.unwrap().unwrap())["offset"], 5);
+    assert_eq!(until(&mut third, "678").await, "678");
+    // What was never said is not waited for.
+    let mut fourth = lab.terminal(id, Some(1_000)).await;
+    assert_eq!(told(fourth.next().await.unwrap().unwrap())["offset"], 8);
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_goes_on_under_the_next_node_and_is_closed_with_the_session() {
     let lab = Lab::new().await;
     let id = open(&lab, json!({ "command": "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.05; done" })).await;
@@ -150,7 +173,17 @@ async fn files_are_put_fetched_listed_moved_removed_and_watched() {
         told.push_str(&String::from_utf8_lossy(frame.data_ref().unwrap()));
     }
     assert!(told.contains("event: change\n") && told.contains("/workspace/a/"), "{told}");
-    drop(watch);
+    let mut watches = vec![watch];
+    let refused = loop {
+        let request = http::Request::builder().uri("/fs/watch?path=a").header("host", "run");
+        let answer = lab.request(request.body(Full::new(Bytes::new())).unwrap()).await;
+        match answer.status() {
+            StatusCode::OK if watches.len() < 100 => watches.push(answer.into_body()),
+            _ => break answer,
+        }
+    };
+    assert_eq!((watches.len(), refused.status()), (16, StatusCode::CONFLICT));
+    drop(watches);
 
     let (status, _) = lab.post("/fs/move", json!({ "from": "a/b/c.txt", "to": "d.txt" })).await;
     assert_eq!(status, StatusCode::OK);
@@ -173,6 +206,25 @@ async fn files_are_put_fetched_listed_moved_removed_and_watched() {
     let request = request.header("content-type", "application/x-tar").body(Full::new(archive)).unwrap();
     assert_eq!(lab.request(request).await.status(), StatusCode::OK);
     assert_eq!(lab.says("cat u/link").await, "1");
+    lab.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_either_loopback_address_is_reached() {
+    let lab = Lab::new().await;
+    for (address, port) in [("127.0.0.1", 8001), ("::1", 8002), ("::", 8003)] {
+        lab.says(&format!("nohup python3 -m http.server --bind {address} {port} >/dev/null 2>&1 &")).await;
+        let mut reached = None;
+        for _ in 0..100 {
+            reached = lab.try_dial(Purpose::Port { port }).await.ok();
+            if reached.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(reached.is_some(), "{address}");
+    }
+    assert!(lab.try_dial(Purpose::Port { port: 8004 }).await.is_err());
     lab.finish().await;
 }
 
@@ -214,7 +266,7 @@ async fn the_network_policy_holds_is_changed_live_and_its_refusals_are_told() {
     assert!(!reach("other.test").await && !reach("other.test").await);
     let refused = |step: &StepKind| matches!(step, StepKind::Happened { what: Happening::NetworkRefused, .. });
     let StepKind::Happened { data, .. } = lab.server.wait_for("the refusal", refused).await else { panic!() };
-    assert!(data.to_string().contains("other.test"), "{data}");
+    assert_eq!(data, json!({ "name": "other.test", "address": null, "port": port, "rule": "allowlist" }));
     assert_eq!(lab.server.steps().iter().filter(|step| refused(step)).count(), 1, "once a minute");
     let (status, _) = lab.ask(Method::PUT, "/network", r#"{"mode":"open","deny":["site.test"]}"#).await;
     assert_eq!(status, StatusCode::NO_CONTENT);

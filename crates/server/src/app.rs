@@ -67,6 +67,8 @@ pub struct Parts {
     pub stripe: Stripe,
     places: Mutex<HashMap<MachineId, Place>>,
     drivers: Mutex<BTreeMap<MachineId, Vec<String>>>,
+    /// Machines on which no sandbox starts, and why.
+    no_sandboxes: Mutex<BTreeMap<MachineId, String>>,
 }
 
 /// Where a machine is.
@@ -130,6 +132,7 @@ impl App {
             stripe: Stripe::default(),
             places: Mutex::default(),
             drivers: Mutex::default(),
+            no_sandboxes: Mutex::default(),
             config,
             store,
             objects,
@@ -283,6 +286,20 @@ impl App {
     /// A machine said which isolation drivers work on it, its default first.
     pub fn note_drivers(&self, machine: &MachineId, drivers: &[String]) {
         self.drivers.lock().unwrap_or_else(PoisonError::into_inner).insert(machine.clone(), drivers.to_vec());
+    }
+
+    /// A machine said why no sandbox starts on it, or that they do.
+    pub fn note_sandboxes(&self, machine: &MachineId, complaint: Option<String>) {
+        let mut complaints = self.no_sandboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        match complaint {
+            Some(complaint) => drop(complaints.insert(machine.clone(), complaint)),
+            None => drop(complaints.remove(machine)),
+        }
+    }
+
+    /// Why no sandbox starts on a machine.
+    pub fn no_sandboxes(&self, machine: &MachineId) -> Option<String> {
+        self.no_sandboxes.lock().unwrap_or_else(PoisonError::into_inner).get(machine).cloned()
     }
 
     /// The isolation drivers of a machine, its default first.

@@ -43,7 +43,8 @@ impl App {
         lasts: Duration,
         headers: &HeaderMap,
     ) -> Result<String, Error> {
-        let content_disposition = disposition(&artifact.name, is_shown(artifact.kind));
+        let name = artifact.name.rsplit('/').next().unwrap_or(&artifact.name);
+        let content_disposition = disposition(name, is_shown(artifact.kind));
         let presented =
             Presented { content_type: harmless(&artifact.content_type), content_disposition: &content_disposition };
         let bucket_url = self.objects.presigned(&artifact.object, lasts, presented).await;

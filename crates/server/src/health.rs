@@ -139,7 +139,8 @@ impl App {
         }
     }
 
-    fn is_running(&self, machine: &Machine, now: EpochMs) -> bool {
+    /// Whether a machine takes sessions.
+    pub(crate) fn is_running(&self, machine: &Machine, now: EpochMs) -> bool {
         let fresh = now - machine.beat_at <= i64::try_from(self.config.beat_fresh_ms).unwrap_or(i64::MAX);
         machine.state == MachineState::Ready && fresh
     }
@@ -151,6 +152,10 @@ impl App {
             let said = snapshot.machines.iter().filter(|machine| machine.state != MachineState::Lost);
             complaints.extend(said.filter_map(|machine| machine.not_ready.as_ref()).map(|why| why.message.clone()));
         }
+        let running = snapshot.machines.iter().filter(|machine| self.is_running(machine, now));
+        complaints.extend(running.filter_map(|machine| {
+            Some(format!("sandboxes do not start on machine {}: {}", machine.id, self.no_sandboxes(&machine.id)?))
+        }));
         if self.is_draining() {
             complaints.push("the server is stopping".to_owned());
         }

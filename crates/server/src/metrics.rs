@@ -59,6 +59,13 @@ struct OfRequest {
     status: u16,
 }
 
+/// What stands ready on a machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Warm {
+    pub browsers: u32,
+    pub sandboxes: u32,
+}
+
 /// Every counter of the server.
 pub struct Metrics {
     registry: Registry,
@@ -75,7 +82,8 @@ pub struct Metrics {
     slots: Family<OfMachine, Gauge>,
     upstreams: Family<OfUpstream, Gauge>,
     warm: Gauge,
-    warm_by_machine: Mutex<HashMap<MachineId, u32>>,
+    warm_sandboxes: Gauge,
+    warm_by_machine: Mutex<HashMap<MachineId, Warm>>,
 }
 
 impl Metrics {
@@ -95,6 +103,7 @@ impl Metrics {
             slots: Family::default(),
             upstreams: Family::default(),
             warm: Gauge::default(),
+            warm_sandboxes: Gauge::default(),
             warm_by_machine: Mutex::default(),
             registry: Registry::default(),
         };
@@ -123,6 +132,8 @@ impl Metrics {
         registry.register("machine_slots", "Sessions that a machine may and does hold", metrics.slots.clone());
         registry.register("upstream_answers", "Whether an upstream proxy answers: 1 or 0", metrics.upstreams.clone());
         registry.register("pool_warm", "Warm browsers of the machines that beat here", metrics.warm.clone());
+        let warm = "Warm sandboxes of the machines that beat here";
+        registry.register("pool_warm_sandboxes", warm, metrics.warm_sandboxes.clone());
         metrics.gateway.register(&mut registry);
         Self { registry, ..metrics }
     }
@@ -164,8 +175,8 @@ impl Metrics {
         self.upstreams.get_or_create(&OfUpstream { upstream: address.to_owned() }).set(answers.into());
     }
 
-    /// A machine's warm browsers.
-    pub fn warm(&self, machine: &MachineId, warm: u32) {
+    /// What is in a machine's pools.
+    pub fn warm(&self, machine: &MachineId, warm: Warm) {
         let mut all = self.warm_by_machine.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(machine.clone(), warm);
     }
@@ -185,7 +196,8 @@ impl Metrics {
         warm.retain(|known, _| {
             machines.iter().any(|machine| machine.id == *known && machine.state != MachineState::Lost)
         });
-        self.warm.set(warm.values().copied().map(i64::from).sum());
+        self.warm.set(warm.values().map(|warm| i64::from(warm.browsers)).sum());
+        self.warm_sandboxes.set(warm.values().map(|warm| i64::from(warm.sandboxes)).sum());
         drop(warm);
         self.reserve.clear();
         self.slots.clear();

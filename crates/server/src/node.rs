@@ -8,6 +8,7 @@ mod objects;
 
 use crate::answer::Answer;
 use crate::app::{App, Place};
+use crate::metrics::Warm;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -229,11 +230,12 @@ async fn beat(
     let beat: Beat = read(&body)?;
     app.check_node(&shown, &beat.machine, beat.epoch)?;
     let lease_ms = i64::try_from(app.config.lease_ms).unwrap_or(i64::MAX);
-    let Beat { machine, epoch, not_ready, traffic, warm } = beat;
+    let Beat { machine, epoch, not_ready, traffic, warm, warm_sandboxes, no_sandboxes } = beat;
     let now = app.clock.now();
     let answer = app.store.beat(&machine, epoch, not_ready.as_ref(), &traffic, now, lease_ms).await?;
     if let BeatAnswer::Extended { .. } = answer {
-        app.metrics.warm(&machine, warm);
+        app.metrics.warm(&machine, Warm { browsers: warm, sandboxes: warm_sandboxes });
+        app.note_sandboxes(&machine, no_sandboxes);
         app.placement.notify_one();
     }
     Ok(Json(answer))

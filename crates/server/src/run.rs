@@ -199,7 +199,15 @@ impl App {
 
     /// A stream to a session's own interface. Fails while it does not run.
     pub async fn dial_run(&self, session: &Session, what: &str) -> Result<Connected, Error> {
-        let (true, Some(run), Some(machine)) = (session.status.is_running(), &session.run, &session.machine) else {
+        match session.status.is_running() {
+            true => self.dial_frozen(session, what).await,
+            false => Err(Error::state(session.status, what)),
+        }
+    }
+
+    /// As [`Self::dial_run`], also while it is paused: what needs no program of it is answered then.
+    pub async fn dial_frozen(&self, session: &Session, what: &str) -> Result<Connected, Error> {
+        let (Some(run), Some(machine)) = (&session.run, &session.machine) else {
             return Err(Error::state(session.status, what));
         };
         let dial = Dial { session: session.id.clone(), run: run.clone(), purpose: Purpose::Run };

@@ -223,7 +223,9 @@ impl Transaction {
 fn numbered(name: &str, number: u64) -> String {
     match name.rsplit_once('.') {
         _ if number == 1 => name.to_owned(),
-        Some((stem, extension)) if !stem.is_empty() => format!("{stem} ({number}).{extension}"),
+        Some((stem, extension)) if !stem.is_empty() && !extension.contains('/') => {
+            format!("{stem} ({number}).{extension}")
+        }
         _ => format!("{name} ({number})"),
     }
 }

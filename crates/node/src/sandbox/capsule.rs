@@ -9,7 +9,10 @@ use crate::pool::{Make, Urgency, Warm};
 use crate::run_file::{KeptSandbox, RunFiles};
 use futures_util::FutureExt;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use vitrine_capsule::{Capsule, CapsuleError, DiskSpec, Disks, Limits, Profile, Spec};
 use vitrine_egress::{Egress, Policy, Upstream};
 use vitrine_model::sandbox::Size;
@@ -18,6 +21,10 @@ use vitrine_model::{SandboxSpec, SchedulingReason};
 
 /// Processes and threads of one sandbox: builds and test suites take some thousands.
 const PIDS_MAX: u32 = 4096;
+/// How long the last capsule of a disk may take to let go of it: a killed one still writes what its programs wrote.
+const DISK_FREE_LIMIT: Duration = Duration::from_secs(10);
+/// Disks that are ready before a sandbox needs them: as many as are started at once.
+const SPARE_DISKS: usize = 4;
 /// What programs see as the machine's name.
 const HOSTNAME: &str = "sandbox";
 
@@ -72,11 +79,13 @@ impl Make for Maker {
     async fn make(&self, urgency: Urgency, wish: &Wish) -> Result<SandboxCapsule, StartError> {
         let (rootfs, environment) = capsules::ready(self.image(wish.documents))?;
         let id = self.capsules.own();
-        let made = self.make_on_disk(&id, urgency, wish, rootfs, environment).await;
+        let (disk, file) = self.disk(wish).await?;
+        let made = self.make_on_disk(&id, urgency, wish, (disk.clone(), file), (rootfs, environment)).await;
         if made.is_err() {
             self.capsules.destroy(&id).await;
-            // A disk that was there before has another name.
-            self.remove_disk(&id).await;
+            if wish.disk.is_none() {
+                self.remove_disk(&disk).await;
+            }
         }
         made
     }
@@ -87,10 +96,29 @@ impl Make for Maker {
 }
 
 impl Maker {
-    pub(crate) async fn new(config: &NodeConfig, capsules: Capsules) -> Result<Self, NodeError> {
-        let disks = Disks::open(config.data_dir.join("disks"), config.sandbox.disk_bytes).await?;
+    pub(crate) fn new(config: &NodeConfig, capsules: Capsules) -> Result<Self, NodeError> {
+        let disks = Disks::open(config.data_dir.join("disks"), config.sandbox.disk_bytes)?;
         let (image, documents) = (config.image.clone(), config.sandbox.documents.clone());
         Ok(Self { capsules, disks, driver: config.sandbox.driver.clone(), image, documents })
+    }
+
+    /// Has spare disks ready until told to stop: a session that starts does not wait for one.
+    pub(crate) async fn keep_disks(self, stop: CancellationToken) {
+        stop.run_until_cancelled(self.disks.keep_spare(SPARE_DISKS)).await;
+        if let Err(error) = self.disks.remove_spare() {
+            tracing::warn!(%error, "a spare disk is left to the next start's sweep");
+        }
+    }
+
+    /// The name of a disk that nobody else has, and where it is.
+    async fn disk(&self, wish: &Wish) -> Result<(String, PathBuf), StartError> {
+        let failed = |error: CapsuleError| StartError::failed("make the sandbox's disk", error);
+        let Some(name) = &wish.disk else { return self.disks.take().await.map_err(failed) };
+        let file = self.disks.find(name).map_err(failed)?.ok_or_else(gone)?;
+        if timeout(DISK_FREE_LIMIT, self.disks.free(name)).await.is_err() {
+            tracing::warn!(disk = name, "the last capsule of a disk still has it");
+        }
+        Ok((name.clone(), file))
     }
 
     async fn make_on_disk(
@@ -98,14 +126,9 @@ impl Maker {
         id: &str,
         urgency: Urgency,
         wish: &Wish,
-        rootfs: PathBuf,
-        environment: Vec<(String, String)>,
+        (disk, file): (String, PathBuf),
+        (rootfs, environment): (PathBuf, Vec<(String, String)>),
     ) -> Result<SandboxCapsule, StartError> {
-        let failed = |error: CapsuleError| StartError::failed("make the sandbox's disk", error);
-        let (disk, file) = match &wish.disk {
-            Some(name) => (name.clone(), self.disks.find(name).map_err(failed)?.ok_or_else(gone)?),
-            None => (id.to_owned(), self.disks.make(id).await.map_err(failed)?),
-        };
         let spec = Spec {
             id: id.to_owned(),
             driver: wish.driver.as_ref().unwrap_or(&self.driver).clone(),
@@ -127,13 +150,11 @@ impl Maker {
 
     /// Removes every disk that neither a run nor a pool owns.
     pub(crate) async fn sweep(&self, run_files: &RunFiles) {
-        // First what is being made: what is a run's by then has its file.
-        let mut keep = self.capsules.owned();
         let runs = match run_files.read_all() {
             Ok(runs) => runs,
             Err(error) => return tracing::error!(%error, "could not read what runs there are; no disk is swept"),
         };
-        keep.extend(runs.iter().filter_map(|run| Some(run.sandbox()?.disk.clone())));
+        let keep = runs.iter().filter_map(|run| Some(run.sandbox()?.disk.clone())).collect();
         match self.disks.sweep(&keep).await {
             Ok(swept) => {
                 if !swept.removed.is_empty() {
@@ -242,6 +263,20 @@ impl SandboxCapsule {
     pub(crate) async fn put_away(&self) {
         self.maker.capsules.destroy(self.id()).await;
         self.egress.stop().await;
+    }
+
+    /// Writes all that it has written to the machine's own disk.
+    pub(crate) async fn flush_disk(&self) -> Result<(), CapsuleError> {
+        self.capsule.sync_disk().await?;
+        self.maker.disks.flush(&self.disk).await
+    }
+
+    /// As [`Self::put_away`]; its disk survives a crash of the machine, too.
+    pub(crate) async fn store(&self) {
+        self.put_away().await;
+        if let Err(error) = self.maker.disks.flush(&self.disk).await {
+            tracing::warn!(disk = self.disk, %error, "a stored disk would not survive a crash of the machine");
+        }
     }
 
     /// Ends everything in it and removes every trace.

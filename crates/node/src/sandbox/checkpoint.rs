@@ -4,13 +4,15 @@
 //! server, or never; what breaks off in between leaves earlier checkpoints as they are.
 
 use super::{Sandbox, fetch};
+use crate::aside::aside;
+use crate::clock;
 use crate::node::Shared;
 use crate::spool::{Setback, measure};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use vitrine_capsule::checkpoint::{Index, Pack, Taken};
 use vitrine_capsule::{CapsuleError, TreeLimits};
@@ -24,6 +26,8 @@ const TREE: TreeLimits = TreeLimits { entries_max: 2_000_000, bytes_max: u64::MA
 const FOLDER: &str = "checkpoint";
 /// How long a checkpoint may take to be brought: gigabytes over a slow line.
 const BRING_LIMIT: Duration = Duration::from_secs(1800);
+/// Checkpoints that are taken at once on the machine: each reads as fast as the disk gives.
+static TAKES: Semaphore = Semaphore::const_new(4);
 /// Between two tries to bring something.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -74,8 +78,30 @@ pub(crate) struct Underway {
 }
 
 impl Sandbox {
+    /// Makes a checkpoint that a client wants, who gives up when too many are wanted already.
+    pub(crate) async fn make_checkpoint(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        id: CheckpointId,
+    ) -> Result<Kept, NoCheckpoint> {
+        let Ok(place) = self.checkpoints.clone().try_acquire_owned() else {
+            return Err(NoCheckpoint("too many checkpoints of the sandbox are being made: wait for one".into()));
+        };
+        let underway = self.checkpoint(shared, id, Some(place));
+        underway.kept.await.map_err(|_| NoCheckpoint("the sandbox ends, or moves to disk".into()))?
+    }
+
     /// Begins a checkpoint; it is made to its end whether or not somebody waits.
     pub(crate) fn begin_checkpoint(self: &Arc<Self>, shared: &Arc<Shared>, id: CheckpointId) -> Underway {
+        self.checkpoint(shared, id, None)
+    }
+
+    fn checkpoint(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        id: CheckpointId,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Underway {
         let (tell_taken, taken) = oneshot::channel();
         let (tell_kept, kept) = oneshot::channel();
         let (sandbox, with) = (self.clone(), shared.clone());
@@ -87,7 +113,10 @@ impl Sandbox {
             if let Err(error) = &made {
                 tracing::warn!(session = %sandbox.folder.owner.session, %error, "a checkpoint was not made");
             }
-            drop(base);
+            drop((base, place));
+            if made.is_ok() {
+                fetch::expect_forks(&with, &sandbox.folder, &id);
+            }
             // Whoever waited may have left.
             let _ = tell_kept.send(made);
         });
@@ -134,16 +163,20 @@ impl Sandbox {
         index: Index,
         tell_taken: Option<oneshot::Sender<()>>,
     ) -> Result<(Kept, Index), Setback> {
-        let folder = self.folder.file(FOLDER);
-        clear(&folder)?;
-        std::fs::create_dir(&folder)?;
+        // What an earlier one left; a thread that is just ending may still write there.
+        let all = self.folder.file(FOLDER);
+        if let Err(error) = clear(&all) {
+            tracing::debug!(%error, "packs of an earlier checkpoint stay for a while");
+        }
+        let folder = all.join(clock::unique());
+        std::fs::create_dir_all(&folder)?;
         let (to, mut packs) = mpsc::unbounded_channel();
         let taken = async {
             let taken = self.take(index, folder.clone(), to).await;
             drop(tell_taken);
             taken
         };
-        let brought = async {
+        let brought = async move {
             while let Some(pack) = packs.recv().await {
                 let object = Object::Pack { sha256: pack.sha256, size: pack.size };
                 self.put(shared, object, &pack.file).await?;
@@ -152,8 +185,9 @@ impl Sandbox {
             Ok::<_, Setback>(())
         };
         let (taken, brought) = tokio::join!(taken, brought);
-        let taken = taken?;
+        // First why nobody took the packs any more.
         brought?;
+        let taken = taken?;
         let kept = self.put_manifest(shared, id, &taken, &folder).await;
         clear(&folder)?;
         Ok((kept?, taken.index))
@@ -161,6 +195,7 @@ impl Sandbox {
 
     /// Takes it while everything stands still.
     async fn take(&self, index: Index, folder: PathBuf, to: mpsc::UnboundedSender<Written>) -> Result<Taken, Setback> {
+        let _turn = TAKES.acquire().await.map_err(io::Error::other)?;
         let _still = self.moving.write().await;
         let failed = |error: CapsuleError| Setback::Refused(format!("could not {error}"));
         let is_paused = self.is_frozen();
@@ -173,17 +208,16 @@ impl Sandbox {
                 let (sha256, size) = (pack.fingerprint.to_string(), pack.bytes.len() as u64);
                 let file = folder.join(&sha256);
                 std::fs::write(&file, pack.bytes)?;
-                // Nobody listens any more when the bringing failed: that is what is told.
-                let _ = to.send(Written { sha256, size, file });
-                Ok(())
+                // Nobody listens any more when the bringing failed, or nobody wants it: the rest is not read.
+                to.send(Written { sha256, size, file }).map_err(|_| io::ErrorKind::BrokenPipe.into())
             };
             capsule.checkpoint(WORKSPACE, &index, TREE, &mut keep)
         };
-        let taken = tokio::task::spawn_blocking(take).await;
+        let taken = aside(take).await;
         if !is_paused && !self.closing.is_cancelled() {
             self.capsule().thaw().map_err(failed)?;
         }
-        taken.map_err(io::Error::other)?.map_err(|error| Setback::Refused(format!("could not {error}")))
+        taken?.map_err(|error| Setback::Refused(format!("could not {error}")))
     }
 
     async fn put_manifest(

@@ -10,6 +10,7 @@ use crate::run::{End, Run, at};
 use crate::runs::Order;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use vitrine_model::wire::{StepAnswer, StepKind};
 use vitrine_model::{CheckpointId, Desired, EndReason, EpochMs};
@@ -19,6 +20,8 @@ use vitrine_model::{CheckpointId, Desired, EndReason, EpochMs};
 const ACTIVE_AFTER: Duration = Duration::from_millis(100);
 /// How long nothing has to run until it is called ready again.
 const READY_AFTER: Duration = Duration::from_millis(500);
+/// Sandboxes that are written to disk at once on the machine.
+static FLUSHES: Semaphore = Semaphore::const_new(2);
 /// Between two looks at the machine's memory.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Between two tries to freeze or thaw.
@@ -79,14 +82,27 @@ impl Sandbox {
 
     /// Freezes it, until it is resumed (when it has to end by then is answered) or ends.
     async fn asleep(self: &Arc<Self>, run: &Run, expires_at: Option<EpochMs>) -> Result<Option<EpochMs>, End> {
-        self.freeze(run).await;
+        let mut orders = run.orders.clone();
+        let expiry = expires_at.map(|at| Instant::now() + clock::until(at));
+        tokio::select! {
+            biased;
+            () = self.freeze(run) => {}
+            // Nobody has to wait for what cannot be frozen.
+            order = changed(&mut orders, Order::Pause) => match order.end() {
+                Some(end) => return Err(end),
+                None => {
+                    self.thaw(run).await;
+                    return Ok(resumed(run, expires_at).await);
+                }
+            },
+            () = at(expiry) => return Err(End::Own(EndReason::MaxDuration)),
+        }
         if self.spec().checkpointed {
             let underway = self.begin_checkpoint(&run.shared, CheckpointId::new(clock::now(), &clock::entropy));
             // Brought while it is paused, or later.
             let _ = underway.taken.await;
         }
         run.reporter.step(StepKind::Paused).await;
-        let mut orders = run.orders.clone();
         loop {
             tokio::select! {
                 biased;
@@ -95,7 +111,7 @@ impl Sandbox {
                     None => break,
                 },
                 () = self.gone() => return Err(self.died()),
-                () = asleep_enough(run) => {
+                () = self.asleep_enough(run) => {
                     if self.store(run).await {
                         return Err(End::Stored);
                     }
@@ -106,12 +122,33 @@ impl Sandbox {
         Ok(resumed(run, expires_at).await)
     }
 
+    /// Resolves when it is to give its memory back and all that it wrote is on the machine's disk: to write much takes long,
+    /// and whoever wants it meanwhile does not wait for that.
+    async fn asleep_enough(&self, run: &Run) {
+        let config = &run.shared.config;
+        let until = Instant::now() + config.sandbox.pause_disk_after;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            // At least once: what was refused is not asked again at once.
+            sleep(LOOK_AGAIN.min(left.max(AGAIN))).await;
+            if until > Instant::now() && memory_allows(config.sandbox.pool.memory_min_mb) {
+                continue;
+            }
+            let flushed = async {
+                let _turn = FLUSHES.acquire().await;
+                self.capsule.flush_disk().await
+            };
+            match flushed.await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(session = %run.assignment.session, %error, "a sandbox does not move to disk yet");
+                }
+            }
+        }
+    }
+
     /// Whether the session goes on without its capsule.
     async fn store(&self, run: &Run) -> bool {
-        if let Err(error) = self.capsule().sync_disk().await {
-            tracing::warn!(session = %run.assignment.session, %error, "a sandbox does not move to disk yet");
-            return false;
-        }
         self.mark_stored(run);
         let stored = run.reporter.step(StepKind::Stored { egress: self.capsule.egress_bytes() }).await;
         // Refused when it is resumed or ended at this moment: that comes with the assignments.
@@ -166,18 +203,4 @@ async fn resumed(run: &Run, expires_at: Option<EpochMs>) -> Option<EpochMs> {
 async fn changed(orders: &mut tokio::sync::watch::Receiver<Order>, from: Order) -> Order {
     // Whoever could tell it anything is gone: so is the node.
     orders.wait_for(|order| *order != from).await.map_or(Order::Drop, |order| *order)
-}
-
-/// Resolves when a paused sandbox is to give its memory back.
-async fn asleep_enough(run: &Run) {
-    let config = &run.shared.config;
-    let until = Instant::now() + config.sandbox.pause_disk_after;
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        // At least once: what was refused is not asked again at once.
-        sleep(LOOK_AGAIN.min(left.max(AGAIN))).await;
-        if until <= Instant::now() || !memory_allows(config.sandbox.pool.memory_min_mb) {
-            return;
-        }
-    }
 }

@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use terminals::Terminals;
-use tokio::sync::{OnceCell, RwLock, watch};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, RwLock, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use trees::Tree;
@@ -58,6 +58,12 @@ const TREE_LIMIT: Duration = Duration::from_secs(300);
 const LAST_CHECKPOINT_LIMIT: Duration = Duration::from_secs(120);
 /// How long somebody waits for artifacts to be brought.
 const BRING_LIMIT: Duration = Duration::from_secs(30);
+/// Watches of files in one sandbox: the kernel has some for the whole machine.
+const WATCHES_MAX: usize = 16;
+/// Archives under way in one sandbox: its clients may be slow.
+const ARCHIVES_MAX: usize = 8;
+/// Checkpoints that are being made or wait for their turn because somebody asked for them.
+const CHECKPOINTS_MAX: usize = 4;
 /// Where programs of a sandbox find their settings.
 const HOME: &str = "/root";
 
@@ -79,6 +85,9 @@ pub(crate) struct Sandbox {
     /// What the next checkpoint relies on; held by who makes one.
     base: tokio::sync::Mutex<Base>,
     brought: Mutex<Brought>,
+    watches: Arc<Semaphore>,
+    archives: Arc<Semaphore>,
+    checkpoints: Arc<Semaphore>,
     /// What the workspace lies over.
     _tree: Option<Arc<Tree>>,
 }
@@ -211,7 +220,7 @@ impl Body for Sandbox {
         match end {
             End::Stored => {
                 self.mark_stored(run);
-                self.capsule.put_away().await;
+                self.capsule.store().await;
             }
             _ => self.capsule.end().await,
         }
@@ -292,6 +301,9 @@ impl Sandbox {
             moving: RwLock::default(),
             base: tokio::sync::Mutex::new(base),
             brought: Mutex::new(left.brought),
+            watches: Arc::new(Semaphore::new(WATCHES_MAX)),
+            archives: Arc::new(Semaphore::new(ARCHIVES_MAX)),
+            checkpoints: Arc::new(Semaphore::new(CHECKPOINTS_MAX)),
             _tree: carried.tree.into_inner(),
         }
     }
@@ -349,6 +361,16 @@ impl Sandbox {
         if let Err(error) = run.remember(self) {
             tracing::error!(session = %run.assignment.session, %error, "could not write the file of a sandbox that moves to disk");
         }
+    }
+
+    /// A place among those who watch files; nothing when all are taken.
+    pub(crate) fn enter_watches(&self) -> Option<OwnedSemaphorePermit> {
+        self.watches.clone().try_acquire_owned().ok()
+    }
+
+    /// The same for archives.
+    pub(crate) fn enter_archives(&self) -> Option<OwnedSemaphorePermit> {
+        self.archives.clone().try_acquire_owned().ok()
     }
 
     /// Resolves when it begins to end.

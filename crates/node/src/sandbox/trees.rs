@@ -8,15 +8,21 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 use vitrine_model::CheckpointId;
+
+/// Checkpoints that wait to be unpacked although nobody asked yet.
+const EXPECTED_MAX: usize = 8;
 
 /// All trees of this machine.
 pub(crate) struct Trees {
     directory: PathBuf,
     bytes_max: u64,
     all: Mutex<HashMap<CheckpointId, Entry>>,
+    /// Places for checkpoints that are unpacked before anybody asks, and the turn of one of them.
+    pub(crate) expected: Arc<Semaphore>,
+    pub(crate) unpacking: tokio::sync::Mutex<()>,
 }
 
 struct Entry {
@@ -47,7 +53,8 @@ impl Trees {
             let cell = Arc::new(OnceCell::new_with(Some(Arc::new(tree))));
             all.insert(id, Entry { cell, used_at: Instant::now() });
         }
-        Ok(Self { directory, bytes_max, all: Mutex::new(all) })
+        let (expected, unpacking) = (Arc::new(Semaphore::new(EXPECTED_MAX)), tokio::sync::Mutex::default());
+        Ok(Self { directory, bytes_max, all: Mutex::new(all), expected, unpacking })
     }
 
     /// The tree of a checkpoint; `unpack` makes it at a path when it is not there, and is told where once it is known how

@@ -38,6 +38,7 @@ struct Rows {
     /// What a run that is resumed is told to end by.
     expires_at: Option<EpochMs>,
     away: bool,
+    beat: Option<Beat>,
 }
 
 /// An artifact that was brought.
@@ -112,6 +113,17 @@ impl FakeServer {
         drop(rows);
         self.changed.notify_waiters();
         run
+    }
+
+    /// Waits for a beat that says something.
+    pub async fn until_beat<T>(&self, said: impl Fn(&Beat) -> Option<T>) -> T {
+        for _ in 0..500 {
+            if let Some(found) = self.rows.lock().unwrap().beat.as_ref().and_then(&said) {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no such beat");
     }
 
     pub fn checkpoints(&self) -> Vec<CheckpointId> {
@@ -230,7 +242,7 @@ impl FakeServer {
         match path {
             "/internal/node/register" => json(&self.register(serde_json::from_slice(body).unwrap())),
             "/internal/node/beat" => {
-                let _: Beat = serde_json::from_slice(body).unwrap();
+                self.rows.lock().unwrap().beat = Some(serde_json::from_slice(body).unwrap());
                 json(&BeatAnswer::Extended { draining: false })
             }
             "/internal/node/assignments" => json(&self.assignments(serde_json::from_slice(body).unwrap()).await),

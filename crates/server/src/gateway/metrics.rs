@@ -13,6 +13,8 @@ pub struct GatewayMetrics {
     pub opened: Counter,
     /// Clients turned away before the upgrade.
     pub refused: Counter,
+    /// Requests that were let in to a port of a sandbox.
+    pub previews: Counter,
     /// Bytes carried from clients to browsers.
     pub bytes_to_browsers: Counter,
     /// Bytes carried from browsers to clients.
@@ -25,6 +27,8 @@ impl GatewayMetrics {
         registry.register("gateway_connections", "DevTools clients connected now", self.connections.clone());
         registry.register("gateway_connections_opened", "DevTools clients that ever connected", self.opened.clone());
         registry.register("gateway_connections_refused", "DevTools clients turned away", self.refused.clone());
+        let previews = "Requests that were let in to a port of a sandbox";
+        registry.register("gateway_preview_requests", previews, self.previews.clone());
         let mut bytes = |name: &str, help: &str, counter: &Counter| {
             registry.register_with_unit(name, help, Unit::Bytes, counter.clone());
         };

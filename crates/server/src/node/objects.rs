@@ -15,9 +15,9 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use std::time::Duration;
 use vitrine_model::api_key::hexadecimal;
-use vitrine_model::artifact::is_name;
+use vitrine_model::artifact::{is_name, is_path};
 use vitrine_model::wire::{OBJECT_HEADER, Object, ObjectAnswer, ObjectRequest};
-use vitrine_model::{EpochMs, Error};
+use vitrine_model::{ArtifactKind, EpochMs, Error};
 use vitrine_store::{Bringing, NewArtifact, NewCheckpoint, NewPack, NewProfile, ObjectError, ObjectKey};
 
 /// Largest pack: a node makes them of about 8 MiB, and one piece of a file never fills more than another.
@@ -122,9 +122,10 @@ impl App {
     /// Size and hash of what is announced, or why it cannot be kept.
     fn announced(&self, object: &Object) -> Result<(u64, [u8; 32]), String> {
         let (size, sha256, bytes_max) = match object {
-            Object::Artifact { name, content_type, size, sha256, .. } => {
+            Object::Artifact { kind, name, content_type, size, sha256, .. } => {
+                let fits = if *kind == ArtifactKind::File { is_path(name) } else { is_name(name) };
                 let plain = content_type.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-                if !is_name(name) || !plain || content_type.len() > CONTENT_TYPE_BYTES_MAX {
+                if !fits || !plain || content_type.len() > CONTENT_TYPE_BYTES_MAX {
                     return Err("its name or type cannot be kept".to_owned());
                 }
                 (*size, sha256, self.config.artifact_bytes_max)

@@ -45,6 +45,7 @@ async fn without_a_machine_it_is_degraded_and_a_session_waits_for_one() {
         "vitrine_sessions{kind=\"browser\",status=\"ready\"} 1",
         "vitrine_sessions_created_total{kind=\"browser\"} 1",
         "vitrine_pool_warm 3",
+        "vitrine_pool_warm_sandboxes 2",
         "vitrine_ready_seconds_count{kind=\"browser\"} 1",
     ] {
         assert!(metrics.text.contains(line), "{line}: {}", metrics.text);

@@ -65,7 +65,15 @@ impl FakeNode {
     }
 
     pub async fn beat(&self, traffic: Vec<Traffic>) -> BeatAnswer {
-        let beat = Beat { machine: self.machine.clone(), epoch: self.epoch(), not_ready: None, traffic, warm: 3 };
+        let beat = Beat {
+            machine: self.machine.clone(),
+            epoch: self.epoch(),
+            not_ready: None,
+            traffic,
+            warm: 3,
+            warm_sandboxes: 2,
+            no_sandboxes: None,
+        };
         self.say("beat", &beat).await
     }
 

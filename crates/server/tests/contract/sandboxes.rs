@@ -1,10 +1,11 @@
 //! `/v1/sandboxes` as the reference shows it: its life, its programs, what is refused.
 
+use crate::node::FakeNode;
 use crate::support::{Harness, raised};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use vitrine_model::Plan;
-use vitrine_model::wire::{Purpose, Workload};
+use vitrine_model::wire::{EgressBytes, Purpose, StepKind, Workload};
 
 const SECRET: &str = "geheim-4711";
 
@@ -243,11 +244,9 @@ async fn a_paused_sandbox_waits_and_goes_on() {
     }
     let paused = harness.until_at("/v1/sandboxes", &id, "paused").await;
     assert_eq!(paused.body["terminalUrl"], json!(null));
-    for (path, body) in [
-        ("exec", json!({"id": id, "command": "a"})),
-        ("checkpoint", json!({"id": id})),
-        ("fs/write", json!({"id": id, "path": "a", "content": ""})),
-    ] {
+    for (path, body) in
+        [("exec", json!({"id": id, "command": "a"})), ("fs/write", json!({"id": id, "path": "a", "content": ""}))]
+    {
         let refused = harness.as_us("POST", &format!("/v1/sandboxes/{path}"), Some(body)).await;
         assert_eq!(refused.expect(409, "INVALID_STATE").body["status"], "paused");
     }
@@ -261,6 +260,39 @@ async fn a_paused_sandbox_waits_and_goes_on() {
     for word in ["pause", "resume"] {
         assert_eq!(post(word).await.expect(409, "INVALID_STATE").body["status"], "ended");
     }
+    harness.finish().await;
+}
+
+/// A sandbox that is paused on its machine's disk.
+async fn stored(harness: &Harness, node: &FakeNode) -> String {
+    let paused = async {
+        let id = harness.ready_sandbox(json!({})).await;
+        let pause = harness.as_us("POST", "/v1/sandboxes/pause", Some(json!({"id": id}))).await;
+        assert_eq!(pause.status, 200, "{pause:?}");
+        id
+    };
+    let id = tokio::select! { () = node.run() => unreachable!(), id = paused => id };
+    let assignment = node.assigned.lock().unwrap().last().cloned().unwrap();
+    node.step(&assignment, StepKind::Stored { egress: EgressBytes::default() }).await;
+    id
+}
+
+#[tokio::test]
+async fn a_resume_outlives_a_restart_of_its_machine() {
+    let harness = Harness::raised().await;
+    let node = FakeNode::register(&harness.server, 4).await;
+    let id = stored(&harness, &node).await;
+    let checkpoint = harness.as_us("POST", "/v1/sandboxes/checkpoint", Some(json!({"id": id}))).await;
+    let refused = checkpoint.expect(409, "INVALID_STATE");
+    assert!(refused.text.contains("moved to disk") && refused.body["status"] == "paused", "{refused:?}");
+    let resume = harness.as_us("POST", "/v1/sandboxes/resume", Some(json!({"id": id})));
+    let restart = async {
+        harness.until_at("/v1/sandboxes", &id, "assigning").await;
+        node.register_again(4, "boot", Vec::new()).await;
+        node.run().await;
+    };
+    let resumed = tokio::select! { resumed = resume => resumed, () = restart => unreachable!() };
+    assert_eq!(resumed.status, 200, "{resumed:?}");
     harness.finish().await;
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Interface, Unfulfilled};
 use crate::interface::Request;
-use crate::sandbox::{ExecError, NoCheckpoint};
+use crate::sandbox::NoCheckpoint;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -20,8 +20,7 @@ pub(super) async fn make(
     Request(Which { checkpoint_id }): Request<Which>,
 ) -> Result<Json<serde_json::Value>, Unfulfilled> {
     interface.sandbox.keep_artifacts(&interface.shared).await;
-    let underway = interface.sandbox.begin_checkpoint(&interface.shared, checkpoint_id);
-    let kept = underway.kept.await.map_err(|_| ExecError::Ending)??;
+    let kept = interface.sandbox.make_checkpoint(&interface.shared, checkpoint_id).await?;
     Ok(Json(serde_json::json!({ "size": kept.size, "workspaceBytes": kept.workspace_bytes, "files": kept.files })))
 }
 
@@ -29,7 +28,7 @@ pub(super) async fn restore(
     State(interface): State<Interface>,
     Request(Which { checkpoint_id }): Request<Which>,
 ) -> Result<Json<serde_json::Value>, Unfulfilled> {
-    interface.sandbox.restore(&interface.shared, &checkpoint_id).await?;
+    interface.sandbox.restore(&interface.shared, checkpoint_id).await?;
     Ok(Json(serde_json::json!({ "ok": true })))
 }
 

@@ -157,9 +157,11 @@ impl From<FileError> for Unfulfilled {
             FileError::NotAPath(_) | FileError::NotAFile(_) | FileError::NotADirectory(_) | FileError::Archive(_) => {
                 StatusCode::BAD_REQUEST
             }
-            FileError::Exists(_) | FileError::NotEmpty(_) | FileError::Busy(_) | FileError::Across(_) => {
-                StatusCode::CONFLICT
-            }
+            FileError::Exists(_)
+            | FileError::NotEmpty(_)
+            | FileError::Busy(_)
+            | FileError::Across(_)
+            | FileError::TooManyWatches(_) => StatusCode::CONFLICT,
             FileError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             FileError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
             FileError::System { .. } => StatusCode::INTERNAL_SERVER_ERROR,

@@ -5,6 +5,7 @@
 use super::files::{broken, in_files};
 use super::program::inside;
 use super::{Interface, Unfulfilled};
+use crate::aside::aside;
 use crate::content_type;
 use axum::Json;
 use axum::body::Body;
@@ -18,7 +19,7 @@ use std::fs::File;
 use std::io::{self, Read, SeekFrom, Write};
 use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio_util::io::ReaderStream;
 use vitrine_capsule::{FileError, TreeLimits};
 
@@ -116,18 +117,18 @@ impl Range {
 
 /// A directory as an archive, made while it is sent.
 fn pack(interface: &Interface, path: String) -> Result<Response, Unfulfilled> {
-    let turn = ARCHIVES.try_acquire().map_err(|_| busy())?;
+    let turns = turns(interface)?;
     let files = interface.sandbox.capsule().files().map_err(broken)?;
     let (to, from) = mpsc::channel(PIECES_MAX);
-    tokio::task::spawn_blocking(move || {
-        let _turn = turn;
+    interface.shared.serve(aside(move || {
+        let _turns = turns;
         let mut sink = Pieces { to: to.clone(), piece: Vec::with_capacity(PIECE_BYTES) };
         if let Err(error) = files.pack(path, TREE, &mut sink) {
             tracing::debug!(%error, "an archive was not finished");
             // Cut off, so that it is not taken for a whole one.
             let _ = to.blocking_send(Err(io::Error::other(error.to_string())));
         }
-    });
+    }));
     let pieces = stream::unfold(from, |mut from| async move { from.recv().await.map(|piece| (piece, from)) });
     Ok(([(header::CONTENT_TYPE, ARCHIVE)], Body::from_stream(pieces)).into_response())
 }
@@ -207,10 +208,11 @@ async fn receive(file: File, path: String, body: Body) -> Result<u64, Unfulfille
 
 /// Takes an archive apart while it comes, and says how many bytes of files were in it.
 async fn unpack(interface: &Interface, path: String, body: Body) -> Result<u64, Unfulfilled> {
-    let turn = ARCHIVES.try_acquire().map_err(|_| busy())?;
+    let turns = turns(interface)?;
+    let files = interface.sandbox.capsule().files().map_err(broken)?;
     let (to, from) = mpsc::channel(PIECES_MAX);
-    let unpacked = in_files(&interface.sandbox, move |files| {
-        let _turn = turn;
+    let unpacked = aside(move || {
+        let _turns = turns;
         files.unpack(path, TREE, &mut Fed { from, piece: Bytes::new() })
     });
     let fed = async {
@@ -225,7 +227,7 @@ async fn unpack(interface: &Interface, path: String, body: Body) -> Result<u64, 
         drop(to);
     };
     let (unpacked, ()) = tokio::join!(unpacked, fed);
-    Ok(unpacked?.bytes)
+    Ok(unpacked.map_err(broken)??.bytes)
 }
 
 /// Reads what comes in pieces.
@@ -248,8 +250,12 @@ impl Read for Fed {
     }
 }
 
-fn busy() -> Unfulfilled {
-    Unfulfilled::new(StatusCode::CONFLICT, "too many archives are under way on the machine")
+/// A place among the archives of the sandbox, and among those of the machine.
+fn turns(interface: &Interface) -> Result<(OwnedSemaphorePermit, SemaphorePermit<'static>), Unfulfilled> {
+    let busy =
+        |whose| Unfulfilled::new(StatusCode::CONFLICT, format!("too many archives of the {whose} are under way"));
+    let own = interface.sandbox.enter_archives().ok_or_else(|| busy("sandbox"))?;
+    Ok((own, ARCHIVES.try_acquire().map_err(|_| busy("machine"))?))
 }
 
 #[cfg(test)]

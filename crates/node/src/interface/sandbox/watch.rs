@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use http::header;
+use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
 use std::path::Path;
@@ -30,10 +30,13 @@ pub(super) async fn watch(
     Query(Which { path, recursive }): Query<Which>,
 ) -> Result<Response, Unfulfilled> {
     let path = inside(&path)?;
+    let too_many =
+        || Unfulfilled::new(StatusCode::CONFLICT, "the sandbox has as many watches as it may: end one first");
+    let place = interface.sandbox.enter_watches().ok_or_else(too_many)?;
     let watch = in_files(&interface.sandbox, move |files| files.watch(path, recursive)).await?;
-    let frames = stream::unfold(Some((interface, watch)), |state| async move {
-        let (interface, watch) = state?;
-        next(&interface, watch).await.map(|(frames, watch)| (frames, watch.map(|watch| (interface, watch))))
+    let frames = stream::unfold(Some((interface, watch, place)), |state| async move {
+        let (interface, watch, place) = state?;
+        next(&interface, watch).await.map(|(frames, watch)| (frames, watch.map(|watch| (interface, watch, place))))
     });
     let body = Body::from_stream(with_comments(frames.boxed()));
     Ok(([(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")], body).into_response())

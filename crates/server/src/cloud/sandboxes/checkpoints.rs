@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::time::Duration;
 use utoipa::ToSchema;
-use vitrine_model::{CheckpointId, Error};
+use vitrine_model::{CheckpointId, Code, Error, Status};
 
 /// A workspace of gigabytes takes its time to be read or written.
 const CHECKPOINT_TIME_MAX: Duration = Duration::from_secs(1_800);
@@ -76,7 +76,8 @@ pub struct RestoreWish {
 /// Persist a snapshot of the workspace.
 ///
 /// It is taken while the sandbox is frozen for a moment, and brought while it goes on. What an earlier checkpoint holds already is
-/// not brought again. Files in `/workspace/artifacts` become artifacts.
+/// not brought again. Files in `/workspace/artifacts` become artifacts. One that is paused stays so; when it was moved to
+/// disk, it is to be resumed first.
 #[utoipa::path(
     post, path = "/v1/sandboxes/checkpoint", operation_id = "createCheckpoint", tag = "Sandbox checkpoints",
     request_body = Wish, responses((status = 200, description = "It is kept", body = CreatedCheckpoint))
@@ -86,7 +87,16 @@ pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Answe
     let session = super::named(&app, &caller, &Fields::of(&body)).await?;
     let id = CheckpointId::new(app.clock.now(), app.entropy.as_ref());
     let request = run::json_request(Method::POST, "/checkpoint", &json!({"checkpointId": id}))?;
-    app.ask_run(&session, "a checkpoint", request, CHECKPOINT_TIME_MAX).await?;
+    if session.status == Status::Paused && session.stored {
+        let message = "the sandbox is paused and was moved to disk: resume it to make a checkpoint";
+        return Err(Error::new(Code::InvalidState, message).with("status", session.status.as_str()).into());
+    }
+    // What is frozen stands still as it is.
+    let connected = match session.status {
+        Status::Paused => app.dial_frozen(&session, "a checkpoint").await?,
+        _ => app.dial_run(&session, "a checkpoint").await?,
+    };
+    run::ask(connected, request, CHECKPOINT_TIME_MAX).await?;
     let kept = app.store.checkpoint(caller.organization_id(), &id).await?;
     let kept = kept.ok_or_else(|| Error::internal("a machine made a checkpoint and did not bring it"))?;
     Ok(Json(CreatedCheckpoint { ok: true, checkpoint: kept.into() }))

@@ -10,12 +10,19 @@ use axum::body::Body;
 use axum::extract::State;
 use serde::Serialize;
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 use utoipa::ToSchema;
 use vitrine_model::{Code, Desired, Error, Kind, RunId, SchedulingReason, SessionId, Status};
-use vitrine_store::{NotResumed, Session};
+use vitrine_store::{MachineState, NotResumed, Session};
 
 /// Freezing takes milliseconds; the checkpoint of a workspace that is kept may take a while before it.
 const WAIT_MAX: Duration = Duration::from_secs(120);
+/// How long a machine may take to be back: its server is started anew.
+const BACK_MAX: Duration = Duration::from_secs(15);
+/// Between two looks whether it is.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How often one request asks for a resume: each time something else came first.
+const ASKS_MAX: usize = 3;
 
 /// Which sandbox.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -65,11 +72,13 @@ pub async fn resume(State(app): State<App>, caller: Caller, body: Body) -> Answe
     let body = body::object(body, app.body_limits()).await?;
     let session = super::named(&app, &caller, &Fields::of(&body)).await?;
     app.check_open()?;
-    let mut asked = ask_to_resume(&app, &caller, &session.id).await?;
     let is_over = |session: &Session| !is_coming(session);
+    let mut asked = ask_to_resume(&app, &caller, &session.id).await?;
     let mut found = settled(&app, &caller, (Kind::Sandbox, &session.id), WAIT_MAX, is_over).await?;
-    if asked.status == Status::Paused && found.stored {
-        // It moved to disk at this very moment, and has to be asked there.
+    for _ in 1..ASKS_MAX {
+        if !was_overtaken(&asked, &found) {
+            break;
+        }
         asked = ask_to_resume(&app, &caller, &session.id).await?;
         found = settled(&app, &caller, (Kind::Sandbox, &session.id), WAIT_MAX, is_over).await?;
     }
@@ -87,8 +96,39 @@ pub async fn resume(State(app): State<App>, caller: Caller, body: Body) -> Answe
     }
 }
 
-/// Asks a sandbox to resume, within the plan's limits. One that runs is as it should be.
+/// Whether it has to be asked once more: it moved to disk at this very moment, or its machine's node was started anew and
+/// does not know that it was asked.
+fn was_overtaken(asked: &Session, found: &Session) -> bool {
+    let is_frozen = asked.status == Status::Paused;
+    found.status == Status::Paused && found.stored && (is_frozen || asked.machine_epoch != found.machine_epoch)
+}
+
+/// Asks a sandbox to resume, within the plan's limits; waits for a machine that is just coming back. One that runs is as it
+/// should be.
 async fn ask_to_resume(app: &App, caller: &Caller, id: &SessionId) -> Result<Session, Error> {
+    let until = Instant::now() + BACK_MAX;
+    loop {
+        if let Some(session) = ask_once(app, caller, id).await? {
+            return Ok(session);
+        }
+        if Instant::now() > until || !is_coming_back(app, caller, id).await? {
+            let message = "its machine has no room now; it stays paused";
+            return Err(Error::scheduling(SchedulingReason::NoCapacity, message));
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Whether the machine that has it on its disk cannot take sessions yet.
+async fn is_coming_back(app: &App, caller: &Caller, id: &SessionId) -> Result<bool, Error> {
+    let machine = super::owned(app, caller, id).await?.machine;
+    let machines = app.store.machines().await.map_err(Error::internal)?;
+    let found = machines.iter().find(|known| Some(&known.id) == machine.as_ref());
+    Ok(found.is_some_and(|known| known.state != MachineState::Lost && !app.is_running(known, app.clock.now())))
+}
+
+/// Nothing when its machine has no room.
+async fn ask_once(app: &App, caller: &Caller, id: &SessionId) -> Result<Option<Session>, Error> {
     let (plan, now) = (caller.organization.plan, app.clock.now());
     let (organization, limits) = (caller.organization_id(), app.limits(plan, Kind::Sandbox, now));
     let run = RunId::new(now, app.entropy.as_ref());
@@ -96,14 +136,12 @@ async fn ask_to_resume(app: &App, caller: &Caller, id: &SessionId) -> Result<Ses
     match asked.map_err(Error::internal)?.ok_or_else(|| Error::not_found("sandbox"))? {
         Ok(session) => {
             app.moved(&session);
-            Ok(session)
+            Ok(Some(session))
         }
-        Err(NotResumed::State(not_now)) if not_now.status.is_running() => super::owned(app, caller, id).await,
+        Err(NotResumed::State(not_now)) if not_now.status.is_running() => super::owned(app, caller, id).await.map(Some),
         Err(NotResumed::State(not_now)) => Err(Error::state(not_now.status, "resuming")),
         Err(NotResumed::Limit(refused)) => Err(app.refusal(refused, plan, Kind::Sandbox)),
-        Err(NotResumed::NoRoom) => {
-            Err(Error::scheduling(SchedulingReason::NoCapacity, "its machine has no room now; it stays paused"))
-        }
+        Err(NotResumed::NoRoom) => Ok(None),
     }
 }
 

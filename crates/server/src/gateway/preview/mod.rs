@@ -97,6 +97,7 @@ impl Gateway {
         if let Some(redirect) = self.redirect(&address, &claims, &parts)? {
             return Ok(redirect);
         }
+        self.metrics.previews.inc();
         let (port, expires_at) = (claims.port, claims.expires_at);
         let (place, farewell) = self.registry.enter(&claims.session, &self.config)?;
         let mut access = Access::of_preview(claims);
