@@ -19,6 +19,8 @@ use vitrine_model::embed::Policy;
 
 /// The latest downloads, which a viewer that comes is told of.
 const DOWNLOADS_KEPT_MAX: usize = 100;
+/// Each has queues of its own, and a session's bearer can open as many as it likes.
+const VIEWERS_MAX: usize = 64;
 const DOWNLOAD_TEXT_BYTES_MAX: usize = 4096;
 /// How long a browser that was handed out just now may take to tell of its first tab.
 const FIRST_TAB_LIMIT: Duration = Duration::from_secs(5);
@@ -75,9 +77,13 @@ impl Stage {
         self.first_tab.get_or_init(seen).await;
     }
 
-    pub fn seat(&self, control: bool) -> Seated<'_> {
+    /// None when as many look as may.
+    pub fn seat(&self, control: bool) -> Option<Seated<'_>> {
+        if self.viewers.borrow().all >= VIEWERS_MAX {
+            return None;
+        }
         self.count(control, 1);
-        Seated { stage: self, control }
+        Some(Seated { stage: self, control })
     }
 
     fn count(&self, control: bool, change: isize) {

@@ -55,6 +55,8 @@ pub enum Left {
     Protocol(String),
     #[error("the browser is gone")]
     Browser,
+    #[error("as many viewers as there may be look at the session")]
+    Full,
 }
 
 /// What is known of one viewer.
@@ -101,7 +103,7 @@ where
     let caller = rights.calls.then(|| Caller::new(stage.clone()));
     let (flight, landed) = (Mutex::default(), Notify::new());
     let viewer = Viewer { stage, control: rights.control, caller, outbox, wishes, flight, landed };
-    let _seat = stage.seat(rights.control);
+    let Some(_seat) = stage.seat(rights.control) else { return close(socket, Left::Full).await };
     let _looker = stage.tabs.look();
     let (sink, incoming) = socket.split();
     let mut sink = sink;
@@ -145,6 +147,7 @@ fn reason(left: &Left) -> Option<CloseFrame> {
         Left::Gone => None,
         Left::Protocol(why) => Some(CloseFrame { code: CloseCode::Policy, reason: why.as_str().into() }),
         Left::Browser => Some(CloseFrame { code: CloseCode::Away, reason: "the browser is gone".into() }),
+        Left::Full => Some(CloseFrame { code: CloseCode::Again, reason: "too many viewers".into() }),
     }
 }
 

@@ -83,6 +83,21 @@ async fn viewers_are_counted_and_leave() {
 }
 
 #[tokio::test]
+async fn one_viewer_more_than_there_may_be_is_turned_away() {
+    let scene = Scene::open(Build::HeadlessShell, "x").await;
+    let mut seated = Vec::new();
+    for _ in 0..64 {
+        seated.push(scene.viewer(false).await);
+    }
+    let mut late = scene.connect(Rights::default()).await;
+    late.say(json!({"type": "start", "version": 1, "codings": ["jpeg"]})).await;
+    assert_eq!(late.closed().await, (1013, "too many viewers".into(), Left::Full));
+    seated.pop();
+    timeout(SOON, scene.viewing.viewers().wait_for(|viewers| viewers.all < 64)).await.expect("left").expect("counted");
+    scene.viewer(false).await;
+}
+
+#[tokio::test]
 async fn a_viewer_that_acknowledges_nothing_holds_up_no_other() {
     let body = "<div id=d>0</div><script>setInterval(() => { d.textContent = Math.random() }, 20)</script>";
     let scene = Scene::open(Build::HeadlessShell, body).await;
