@@ -184,8 +184,10 @@ impl Call<'_> {
     pub async fn page_url(&self) -> Answer {
         let tab = self.tab(0)?;
         let attended = self.attended(&tab.id).await?;
-        // The browser's own process answers: also for a page that hangs.
-        let history = attended.page.call_within(self.left(), GetNavigationHistory {}).await?;
+        // The browser's own process answers: also for a page that hangs, but not while one page takes another's place.
+        let Ok(history) = attended.page.call_within(self.left(), GetNavigationHistory {}).await else {
+            return Ok(json!(attended.life.borrow().url));
+        };
         let place = usize::try_from(history.current_index).ok();
         Ok(json!(place.and_then(|place| history.entries.get(place)).map_or(&tab.url, |entry| &entry.url)))
     }
