@@ -191,7 +191,7 @@ pub enum Class {
     EmbedRead,
     /// What ends an embed session or changes its policy.
     EmbedWrite,
-    /// What anybody may read, per address.
+    /// What anybody may read, and the way to a session's page, per address.
     EmbedPublic,
     /// Orders of minutes, per address.
     Checkout,

@@ -27,5 +27,5 @@ use axum::Router;
 
 /// The routes that are no operations of the API document: pages, and what other services call.
 pub fn router(app: &App) -> Router<App> {
-    checkout::router(app).merge(pages::router()).merge(demo::router(app))
+    checkout::router(app).merge(pages::router(app)).merge(demo::router(app))
 }

@@ -2,16 +2,23 @@
 
 use super::{assets, login, page, page_files, trouble};
 use crate::app::App;
+use crate::config::Class;
+use crate::gate::{Gate, admit};
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 /// What people and their browsers ask for.
-pub fn router() -> Router<App> {
-    Router::new()
+pub fn router(app: &App) -> Router<App> {
+    let gate = Gate::Open { class: Class::EmbedPublic };
+    // Each of these reads or writes a row.
+    let ways_in = Router::new()
         .route("/login", get(login::login))
-        .route("/s/{session}", get(page::to_page))
         .route("/s/{session}/", get(page::page))
         .route("/s/{session}/token", post(page::token))
+        .route_layer(from_fn_with_state((app.clone(), gate), admit));
+    ways_in
+        .route("/s/{session}", get(page::to_page))
         .route("/s/{session}/files", get(page_files::list))
         .route("/s/{session}/files/raw", get(page_files::read).put(page_files::write))
         .route("/s/assets/{hash}/{name}", get(assets::page_part))

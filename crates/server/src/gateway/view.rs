@@ -41,16 +41,9 @@ pub(super) async fn socket(
     State(gateway): State<Arc<Gateway>>,
     Path(id): Path<String>,
     query: Query,
-    mut request: Request,
+    request: Request,
 ) -> Response {
-    let upgrade = hyper::upgrade::on(&mut request);
-    let (parts, _) = request.into_parts();
-    let joined = async {
-        let token = query.text("token").unwrap_or_default();
-        let (access, control) = gateway.admit_page(session(&id)?, token, Want::Picture).await?;
-        gateway.connect(&parts, upgrade, access, Purpose::View { control, calls: false }, None).await
-    };
-    gateway.told(joined.await)
+    gateway.show(&id, &query, request, Want::Picture).await
 }
 
 /// `/s/SESSION/ws?token=`: the same for the page of an embed session, with its embedder's calls. What a page's token opened stays
@@ -59,16 +52,24 @@ pub(super) async fn page_socket(
     State(gateway): State<Arc<Gateway>>,
     Path(id): Path<String>,
     query: Query,
-    mut request: Request,
+    request: Request,
 ) -> Response {
-    let upgrade = hyper::upgrade::on(&mut request);
-    let (parts, _) = request.into_parts();
-    let joined = async {
-        let token = query.text("token").unwrap_or_default();
-        let (access, _) = gateway.admit_page(session(&id)?, token, Want::Page).await?;
-        gateway.connect(&parts, upgrade, access, Purpose::View { control: true, calls: true }, None).await
-    };
-    gateway.told(joined.await)
+    gateway.show(&id, &query, request, Want::Page).await
+}
+
+impl Gateway {
+    async fn show(&self, id: &str, query: &Query, mut request: Request, want: Want) -> Response {
+        let upgrade = hyper::upgrade::on(&mut request);
+        let (parts, _) = request.into_parts();
+        let joined = async {
+            let token = query.text("token").unwrap_or_default();
+            let (access, may_act) = self.admit_page(session(id)?, token, want).await?;
+            let calls = want == Want::Page;
+            let purpose = Purpose::View { control: may_act || calls, calls };
+            self.connect(&parts, upgrade, access, purpose, None).await
+        };
+        self.told(joined.await)
+    }
 }
 
 /// `GET /view/SESSION/files`: the list.
