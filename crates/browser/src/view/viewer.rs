@@ -409,11 +409,18 @@ impl Viewer<'_> {
 
 /// A paste alone may be large. It is read for itself: nothing else of a large message is taken to memory.
 #[derive(Deserialize)]
-#[serde(tag = "type", rename = "paste")]
 struct Pasted {
+    #[serde(rename = "type")]
+    _type: OnlyPaste,
     text: Option<String>,
     html: Option<String>,
     image: Option<String>,
+}
+
+#[derive(Deserialize)]
+enum OnlyPaste {
+    #[serde(rename = "paste")]
+    Paste,
 }
 
 /// Reads a message; says what is wrong with it.
@@ -421,7 +428,7 @@ fn read(json: &str) -> Result<FromViewer, &'static str> {
     if json.len() <= MESSAGE_BYTES_MAX {
         return serde_json::from_str(json).map_err(|_| "this message is not understood");
     }
-    let Pasted { text, html, image } = serde_json::from_str(json).map_err(|_| "the message is too large")?;
+    let Pasted { text, html, image, .. } = serde_json::from_str(json).map_err(|_| "the message is too large")?;
     Ok(FromViewer::Act(Act::Paste { text, html, image }))
 }
 
